@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/lxc/container_config.hpp"
+
+#include <array>
+#include <cstdio>
+
+namespace cloud::lxc {
+namespace {
+
+using Items = std::vector<std::pair<std::string, std::string>>;
+
+void add_map(Items& items, char kind, const std::vector<IdRange>& map) {
+  for (const auto& range : map) {
+    items.emplace_back("lxc.idmap", std::string{kind} + " " + std::to_string(range.inside) + " " +
+                                        std::to_string(range.outside) + " " +
+                                        std::to_string(range.count));
+  }
+}
+
+void add_network(Items& items, const cloud_machine_spec& spec) {
+  if (spec.network == nullptr) {
+    items.emplace_back("lxc.net.0.type", "empty");
+    return;
+  }
+  const auto& network = *spec.network;
+  items.emplace_back("lxc.net.0.type", "veth");
+  items.emplace_back("lxc.net.0.link", network.bridge);
+  items.emplace_back("lxc.net.0.veth.pair", veth_name(spec.name));
+  items.emplace_back("lxc.net.0.name", "eth0");
+  items.emplace_back("lxc.net.0.hwaddr", network.mac);
+  items.emplace_back("lxc.net.0.flags", "up");
+  items.emplace_back("lxc.net.0.ipv4.address",
+                     std::string{network.address} + "/" + std::to_string(network.prefix_length));
+  if (*network.gateway != '\0') items.emplace_back("lxc.net.0.ipv4.gateway", network.gateway);
+}
+
+}  // namespace
+
+Items container_config(const cloud_machine_spec& spec, const ContainerPlan& plan) {
+  const std::string work_dir = spec.work_dir;
+  const std::string cgroup = spec.cgroup + (*spec.cgroup == '/' ? 1 : 0);
+  Items items{
+      {"lxc.log.file", work_dir + "/lxc.log"},
+      {"lxc.log.level", plan.log_level},
+      {"lxc.uts.name", spec.hostname},
+      {"lxc.rootfs.path", "dir:" + work_dir + "/rootfs"},
+      {"lxc.namespace.share.user", plan.user_namespace},
+      {"lxc.init.cmd", plan.init},
+      {"lxc.autodev", "1"},
+      {"lxc.pty.max", "1024"},
+      {"lxc.tty.max", plan.systemd ? "1" : "0"},
+      // Bounded: what a machine prints is its user's to choose.
+      {"lxc.console.buffer.size", "64kB"},
+      {"lxc.console.size", "256kB"},
+      {"lxc.console.logfile", work_dir + "/console.log"},
+      {"lxc.cap.drop", "mac_admin mac_override sys_module sys_rawio sys_time"},
+      {"lxc.mount.auto", plan.systemd ? "proc:mixed sys:mixed cgroup:mixed" : "proc:mixed sys:mixed"},
+      {"lxc.mount.entry", "tmpfs dev/shm tmpfs rw,nosuid,nodev,mode=1777,create=dir 0 0"},
+      {"lxc.mount.entry", "mqueue dev/mqueue mqueue rw,nosuid,nodev,noexec,optional,create=dir 0 0"},
+      {"lxc.cgroup.dir.container", cgroup + "/machine"},
+      {"lxc.cgroup.dir.monitor", cgroup + "/monitor"},
+      {"lxc.cgroup.dir.container.inner", "init"},
+  };
+  add_map(items, 'u', plan.uids);
+  add_map(items, 'g', plan.gids);
+  if (plan.pids_max > 0) {
+    const auto limit = std::to_string(plan.pids_max);
+    items.emplace_back("lxc.cgroup.pids.max", limit);
+    items.emplace_back("lxc.cgroup2.pids.max", limit);
+  }
+  add_network(items, spec);
+  return items;
+}
+
+std::string veth_name(const std::string& machine) {
+  std::uint64_t hash = 14695981039346656037ULL;  // FNV-1a
+  for (const char c : machine) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+  std::array<char, 16> name{};
+  std::snprintf(name.data(), name.size(), "vc%012llx",
+                static_cast<unsigned long long>(hash & 0xffffffffffffULL));
+  return name.data();
+}
+
+}  // namespace cloud::lxc

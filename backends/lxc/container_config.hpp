@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <spank-cloud/backend_abi.h>
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "backends/lxc/id_map.hpp"
+
+namespace cloud::lxc {
+
+/// What a container's configuration depends on besides the specification.
+struct ContainerPlan {
+  std::vector<IdRange> uids;
+  std::vector<IdRange> gids;
+  std::string user_namespace;  ///< "/proc/PID/ns/user"
+  std::string init;            ///< absolute path in the machine
+  bool systemd = false;
+  std::int64_t pids_max = 0;
+  std::string log_level;
+};
+
+/// lxc.container.conf(5) keys and values in order, for set_config_item(). Pure: no value comes from
+/// what a user has typed.
+[[nodiscard]] std::vector<std::pair<std::string, std::string>> container_config(
+    const cloud_machine_spec& spec, const ContainerPlan& plan);
+
+/// The host side of the machine's network, at most 15 bytes: "vc" and a hash of the machine's name.
+[[nodiscard]] std::string veth_name(const std::string& machine);
+
+}  // namespace cloud::lxc

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "backends/lxc/descriptor.hpp"
+
+namespace cloud::lxc {
+
+struct LoopDevice {
+  std::string path;   ///< "/dev/loopN"
+  Descriptor device;  ///< the device frees itself when this and its last mount are gone
+};
+
+/// A read-only loop device over a file. Throws sdk::Failure (CLOUD_E_NODE).
+[[nodiscard]] LoopDevice attach_loop_device(const std::string& file);
+
+}  // namespace cloud::lxc

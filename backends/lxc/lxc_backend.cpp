@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <lxc/attach_options.h>
+#include <lxc/lxccontainer.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <spank-cloud/backend.hpp>
+
+#include "backends/lxc/bind_mount.hpp"
+#include "backends/lxc/container_config.hpp"
+#include "backends/lxc/image_files.hpp"
+#include "backends/lxc/rootfs.hpp"
+#include "backends/lxc/user_namespace.hpp"
+
+namespace cloud::lxc {
+namespace {
+
+namespace fs = std::filesystem;
+using sdk::Deadline;
+using sdk::Failure;
+using sdk::Host;
+using sdk::Progress;
+using sdk::Settings;
+using sdk::system_failure;
+
+constexpr const char* kInitInMachine = "/.spank-cloud-init";
+
+constexpr cloud_option kOptions[] = {
+    {"writable", CLOUD_STRING, 0, "disk",
+     "Where a machine's changes go: \"disk\" (its work directory) or \"memory\" (a tmpfs, charged to the job)."},
+    {"writable_size", CLOUD_INT, 0, "1073741824",
+     "Bytes that a machine may write where writable is \"memory\"."},
+    {"pids_max", CLOUD_INT, 0, "4096", "Processes and threads of a machine's own services; 0 for no limit."},
+    {"log_level", CLOUD_STRING, 0, "warn", "What liblxc writes to lxc.log in the work directory."},
+    {"init_program", CLOUD_STRING, 0, CLOUD_MACHINE_INIT,
+     "The program that is process 1 of an image without an init."},
+};
+
+struct Release {
+  void operator()(lxc_container* container) const { lxc_container_put(container); }
+};
+using Container = std::unique_ptr<lxc_container, Release>;
+
+Container open_container(const std::string& name, const std::string& work_dir) {
+  Container container{lxc_container_new(name.c_str(), (work_dir + "/lxc").c_str())};
+  if (!container) throw Failure{CLOUD_E_NODE, "liblxc has no memory for container '" + name + "'"};
+  return container;
+}
+
+bool same_namespace(const char* a, const char* b) {
+  struct stat first {};
+  struct stat second {};
+  return ::stat(a, &first) == 0 && ::stat(b, &second) == 0 && first.st_ino == second.st_ino;
+}
+
+// The last line of liblxc's log that says ERROR, for a message: what failed first is mostly above it,
+// but liblxc logs from the inside out.
+std::string first_log_error(const std::string& work_dir) {
+  std::ifstream log{work_dir + "/lxc.log"};
+  for (std::string line; std::getline(log, line);) {
+    const auto level = line.find(" ERROR ");
+    if (level == std::string::npos) continue;
+    const auto dash = line.find(" - ", level);
+    const auto text = dash == std::string::npos ? level + 7 : line.find(" - ", dash + 3);
+    return text == std::string::npos ? line.substr(level + 7) : line.substr(text + 3);
+  }
+  return {};
+}
+
+std::string last_console_line(const std::string& work_dir) {
+  std::ifstream log{work_dir + "/console.log"};
+  std::string last;
+  for (std::string line; std::getline(log, line);) {
+    if (line.find_first_not_of(" \r\t") != std::string::npos) last = line.substr(0, 300);
+  }
+  return last;
+}
+
+std::string because(const std::string& reason) { return reason.empty() ? "" : ": " + reason; }
+
+void require_root_only(const fs::path& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0) {
+    throw system_failure(CLOUD_E_CONFIG, "image " + path.string(), errno);
+  }
+  const bool is_sticky_folder = S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX) != 0;
+  if (status.st_uid != 0 || ((status.st_mode & 022) != 0 && !is_sticky_folder)) {
+    throw Failure{CLOUD_E_CONFIG, "image: " + path.string() +
+                                      " shall belong to root and be writable by root only (chown root "
+                                      "and chmod go-w)"};
+  }
+}
+
+void check_image(const cloud_image& image) {
+  std::error_code problem;
+  const auto path = fs::canonical(image.path, problem);
+  if (problem) {
+    throw Failure{CLOUD_E_CONFIG, "image '" + std::string{image.name} + "' at " + image.path + ": " +
+                                      problem.message(), problem.value()};
+  }
+  for (auto part = path; part != part.root_path(); part = part.parent_path()) require_root_only(part);
+  if (std::string_view{image.format} == "squashfs") {
+    std::ifstream file{path, std::ios::binary};
+    std::string magic(4, '\0');
+    if (!file.read(magic.data(), 4) || magic != "hsqs") {
+      throw Failure{CLOUD_E_CONFIG, "image '" + std::string{image.name} + "': " + path.string() +
+                                        " is no squashfs file"};
+    }
+    return;
+  }
+  if (!fs::is_directory(path)) {
+    throw Failure{CLOUD_E_CONFIG, "image '" + std::string{image.name} + "': " + path.string() +
+                                      " is no folder"};
+  }
+  const auto has = [&](const char* name) { return fs::exists(fs::symlink_status(path / name)); };
+  if (!has("bin") && !has("sbin") && !has("usr")) {
+    throw Failure{CLOUD_E_CONFIG, "image '" + std::string{image.name} + "': " + path.string() +
+                                      " holds no root file system (no bin, sbin or usr)"};
+  }
+}
+
+class LxcBackend {
+ public:
+  LxcBackend(Host host, Settings settings)
+      : host_{host},
+        layer_{settings.string("writable", "disk") == "memory",
+               std::to_string(settings.integer("writable_size", 1 << 30))},
+        pids_max_{settings.integer("pids_max", 4096)},
+        log_level_{settings.string("log_level", "warn")},
+        init_program_{settings.string("init_program", CLOUD_MACHINE_INIT)} {
+    const auto writable = settings.string("writable", "disk");
+    if (writable != "disk" && writable != "memory") {
+      throw settings.wrong("writable", "'writable' shall be \"disk\" or \"memory\"");
+    }
+    if (settings.integer("writable_size", 1 << 30) < (1 << 20)) {
+      throw settings.wrong("writable_size", "'writable_size' shall be at least 1048576 bytes");
+    }
+    if (pids_max_ < 0) throw settings.wrong("pids_max", "'pids_max' shall not be negative");
+  }
+
+  void probe() {
+    long limit = 0;
+    std::ifstream{"/proc/sys/user/max_user_namespaces"} >> limit;
+    if (limit == 0) {
+      throw Failure{CLOUD_E_NODE, "user namespaces are off: sysctl user.max_user_namespaces=65536"};
+    }
+    std::ifstream systems{"/proc/filesystems"};
+    for (std::string word; systems >> word;) {
+      if (word == "overlay") return;
+    }
+    throw Failure{CLOUD_E_NODE, "the kernel has no overlay file system: modprobe overlay"};
+  }
+
+  void prepare(const cloud_machine_spec& spec) {
+    if (spec.user->uid == 0) {
+      throw Failure{CLOUD_E_REQUEST, "a machine belongs to an ordinary user: root's jobs get none"};
+    }
+    if (spec.user->gid == 0) {
+      throw Failure{CLOUD_E_REQUEST, "a machine's user needs a primary group other than root's"};
+    }
+    probe();
+    check_image(*spec.image);
+    if (spec.network != nullptr) {
+      const auto bridge = std::string{"/sys/class/net/"} + spec.network->bridge;
+      if (!fs::exists(bridge + "/bridge")) {
+        throw Failure{CLOUD_E_NODE, "bridge '" + std::string{spec.network->bridge} +
+                                        "' does not exist: make it (ip link add " +
+                                        spec.network->bridge +
+                                        " type bridge) or name another in the pool"};
+      }
+    }
+    const auto lxc = std::string{spec.work_dir} + "/lxc/" + spec.name;
+    std::error_code problem;
+    fs::create_directories(lxc, problem);
+    if (problem) throw Failure{CLOUD_E_NODE, "make " + lxc + ": " + problem.message()};
+    // The machine's root, a stranger on the host, walks these while liblxc sets it up.
+    for (const auto& folder : {std::string{spec.work_dir}, spec.work_dir + std::string{"/lxc"}, lxc}) {
+      fs::permissions(folder, fs::perms{0711}, problem);
+    }
+  }
+
+  void start(const cloud_machine_spec& spec, Deadline) {
+    if (same_namespace("/proc/self/ns/mnt", "/proc/1/ns/mnt")) {
+      throw Failure{CLOUD_E_INTERNAL, "start() wants a mount namespace of its own"};
+    }
+    const auto& user = *spec.user;
+    std::vector<std::uint32_t> own_gids{user.gid};
+    own_gids.insert(own_gids.end(), user.groups, user.groups + user.group_count);
+    ContainerPlan plan;
+    plan.uids = make_id_map({user.uid}, spec.subid_first);
+    plan.gids = make_id_map(own_gids, spec.subid_first);
+    plan.pids_max = pids_max_;
+    plan.log_level = log_level_;
+    const UserNamespace user_namespace{user, plan.uids, plan.gids};
+    plan.user_namespace = user_namespace.path();
+    const auto root = mount_rootfs(spec, layer_, user_namespace.fd());
+    write_image_files(root.value(), spec);
+    for (std::size_t i = 0; i < spec.mount_count; ++i) {
+      bind_mount(root.value(), spec.mounts[i], spec.subid_first);
+    }
+    choose_init(root.value(), spec, plan);
+    run_container(spec, plan);
+  }
+
+  void wait_ready(const cloud_machine_ref& ref, Deadline deadline, const Progress& progress) {
+    const auto container = open_container(ref.name, ref.work_dir);
+    const bool systemd = fs::exists(std::string{ref.work_dir} + "/systemd");
+    progress("init is running");
+    for (int round = 0;; ++round) {
+      if (!container->is_running(container.get())) {
+        throw Failure{CLOUD_E_NODE, "the machine's init has ended" +
+                                        because(last_console_line(ref.work_dir))};
+      }
+      if (!systemd) return;
+      const auto state = systemd_state(*container);
+      if (state == 0) return;
+      if (round == 0) progress("systemd is starting services");
+      deadline.pause(host_, 50, "wait for systemd to reach multi-user.target" +
+                                    because(last_console_line(ref.work_dir)));
+    }
+  }
+
+  void info(const cloud_machine_ref& ref, cloud_machine_info& out) {
+    const auto container = open_container(ref.name, ref.work_dir);
+    out.state = CLOUD_ABSENT;
+    if (container->is_running(container.get())) {
+      out.state = CLOUD_RUNNING;
+      out.init_pid = container->init_pid(container.get());
+    } else if (fs::exists(ref.work_dir + std::string{"/lxc"})) {
+      out.state = CLOUD_PREPARED;
+    }
+  }
+
+  void stop(const cloud_machine_ref& ref, Deadline deadline) {
+    const auto container = open_container(ref.name, ref.work_dir);
+    if (!container->is_running(container.get())) return;
+    const auto seconds = deadline.remaining() / 1000000000;
+    if (seconds > 0 && container->shutdown(container.get(), static_cast<int>(seconds))) return;
+    host_.log(CLOUD_WARN, "machine '" + std::string{ref.name} + "' ignored the request to shut down");
+    container->stop(container.get());
+  }
+
+  void destroy(const cloud_machine_ref& ref, Deadline) {
+    const std::string work_dir = ref.work_dir;
+    if (!fs::exists(work_dir)) return;
+    if (fs::exists(work_dir + "/lxc")) {
+      const auto container = open_container(ref.name, work_dir);
+      if (container->is_running(container.get())) container->stop(container.get());
+    }
+    for (const auto& entry : fs::directory_iterator{work_dir}) {
+      std::error_code problem;
+      fs::remove_all(entry.path(), problem);
+      if (problem) {
+        throw Failure{CLOUD_E_NODE, "remove " + entry.path().string() + ": " + problem.message()};
+      }
+    }
+  }
+
+  void list(const std::function<void(const std::string&)>& visit) {
+    // liblxc listens on "@<lxcpath>/<name>/command" as long as a container's monitor lives.
+    constexpr std::string_view kEnd = "/command";
+    std::ifstream sockets{"/proc/net/unix"};
+    for (std::string line; std::getline(sockets, line);) {
+      const auto at = line.find('@');
+      if (at == std::string::npos || !line.ends_with(kEnd)) continue;
+      const auto path = line.substr(at + 1, line.size() - at - 1 - kEnd.size());
+      const auto slash = path.rfind('/');
+      if (slash == std::string::npos || path.find("/sc-") == std::string::npos) continue;
+      visit(path.substr(slash + 1));
+    }
+  }
+
+ private:
+  void choose_init(int root, const cloud_machine_spec& spec, ContainerPlan& plan) {
+    const std::string wanted = spec.image->init;
+    plan.systemd = wanted == "systemd" || (wanted == "auto" && has_systemd(root));
+    plan.init = plan.systemd ? "/sbin/init" : wanted;
+    if (plan.systemd) {
+      std::ofstream{std::string{spec.work_dir} + "/systemd"};
+    } else if (wanted == "auto" || wanted == "none") {
+      plan.init = kInitInMachine;
+      bind_program(root, init_program_.c_str(), kInitInMachine, spec.subid_first);
+    }
+  }
+
+  void run_container(const cloud_machine_spec& spec, const ContainerPlan& plan) {
+    const std::string work_dir = spec.work_dir;
+    const auto container = open_container(spec.name, work_dir);
+    for (const auto& [key, value] : container_config(spec, plan)) {
+      if (!container->set_config_item(container.get(), key.c_str(), value.c_str())) {
+        throw Failure{CLOUD_E_INTERNAL, "liblxc refuses " + key + " = " + value};
+      }
+    }
+    container->save_config(container.get(), nullptr);
+    container->want_daemonize(container.get(), true);
+    if (!container->start(container.get(), 0, nullptr)) {
+      throw Failure{CLOUD_E_NODE, "liblxc could not start the machine" +
+                                      because(first_log_error(work_dir))};
+    }
+    if (spec.network == nullptr) return;
+    // An isolated port reaches the bridge and what is behind it, but no other machine's port.
+    const auto port = "/sys/class/net/" + veth_name(spec.name) + "/brport/isolated";
+    std::ofstream isolated{port};
+    if (!(isolated << "1" << std::flush)) {
+      throw system_failure(CLOUD_E_NODE, "isolate the machine's network port (" + port + ")", errno);
+    }
+  }
+
+  // 0 once systemd has come up, as `systemctl is-system-running` knows it ("running" or "degraded").
+  static int systemd_state(lxc_container& container) {
+    lxc_attach_options_t options = LXC_ATTACH_OPTIONS_DEFAULT;
+    const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    options.stdin_fd = options.stdout_fd = options.stderr_fd = null;
+    options.env_policy = LXC_ATTACH_CLEAR_ENV;
+    const char* const argv[] = {"systemctl", "is-active", "--quiet", "multi-user.target", nullptr};
+    const int status = container.attach_run_wait(&container, &options, argv[0], argv);
+    ::close(null);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+
+  Host host_;
+  WritableLayer layer_;
+  std::int64_t pids_max_;
+  std::string log_level_;
+  std::string init_program_;
+};
+
+}  // namespace
+}  // namespace cloud::lxc
+
+CLOUD_BACKEND(cloud::lxc::LxcBackend, "lxc", CLOUD_VERSION, CLOUD_CAP_NAMESPACES,
+              cloud::lxc::kOptions);

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/lxc/user_namespace.hpp"
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <cerrno>
+
+namespace cloud::lxc {
+namespace {
+
+using sdk::system_failure;
+
+void write_map(pid_t pid, const char* which, const std::vector<IdRange>& map) {
+  const auto path = "/proc/" + std::to_string(pid) + "/" + which;
+  const auto text = proc_text(map);
+  const Descriptor file{::open(path.c_str(), O_WRONLY | O_CLOEXEC)};
+  if (!file || ::write(file.value(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+    throw system_failure(CLOUD_E_NODE, "write " + path, errno);
+  }
+}
+
+// JUSTIFICATION: a namespace is owned by the effective uid of the process that makes it, so it takes
+// a process of that uid; it execs nothing, because it ends before start() returns. Raw system calls:
+// glibc's wrappers would change the ids of all threads of the caller's copy.
+[[noreturn]] void hold(const cloud_user& user, int ready) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  int problem = 0;
+  if (::syscall(SYS_setgroups, 0, nullptr) != 0 ||
+      ::syscall(SYS_setresgid, user.gid, user.gid, user.gid) != 0 ||
+      ::syscall(SYS_setresuid, user.uid, user.uid, user.uid) != 0 ||
+      ::unshare(CLONE_NEWUSER) != 0) {
+    problem = errno;
+  }
+  // The change of ids has cleared it.
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (ready != 3) ::dup2(ready, 3);
+  ::syscall(SYS_close_range, 4U, ~0U, 0U);
+  [[maybe_unused]] const auto written = ::write(3, &problem, sizeof problem);
+  for (;;) ::pause();
+}
+
+}  // namespace
+
+UserNamespace::UserNamespace(const cloud_user& user, const std::vector<IdRange>& uids,
+                             const std::vector<IdRange>& gids) {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw system_failure(CLOUD_E_NODE, "make a pipe", errno);
+  const Descriptor read_end{ends[0]};
+  Descriptor write_end{ends[1]};
+  holder_ = ::fork();
+  if (holder_ < 0) throw system_failure(CLOUD_E_NODE, "fork", errno);
+  if (holder_ == 0) hold(user, write_end.value());
+  { const Descriptor closed{std::move(write_end)}; }
+  int problem = EIO;
+  ssize_t count = 0;
+  do {
+    count = ::read(read_end.value(), &problem, sizeof problem);
+  } while (count < 0 && errno == EINTR);
+  try {
+    if (problem != 0) {
+      throw system_failure(CLOUD_E_NODE,
+                           "make a user namespace (is /proc/sys/user/max_user_namespaces 0?)", problem);
+    }
+    write_map(holder_, "uid_map", uids);
+    write_map(holder_, "gid_map", gids);
+    fd_ = Descriptor{::open(path().c_str(), O_RDONLY | O_CLOEXEC)};
+    if (!fd_) throw system_failure(CLOUD_E_NODE, "open " + path(), errno);
+  } catch (...) {
+    ::kill(holder_, SIGKILL);
+    ::waitpid(holder_, nullptr, 0);
+    throw;
+  }
+}
+
+UserNamespace::~UserNamespace() {
+  ::kill(holder_, SIGKILL);
+  while (::waitpid(holder_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+std::string UserNamespace::path() const { return "/proc/" + std::to_string(holder_) + "/ns/user"; }
+
+}  // namespace cloud::lxc

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/config/site_config.hpp"
+
+#include <algorithm>
+
+#include "core/config/site_config_reader.hpp"
+#include "core/config/site_config_rules.hpp"
+
+namespace cloud {
+namespace {
+
+template <typename Item>
+const Item* find_by_name(const std::vector<Item>& items, std::string_view name) {
+  for (const auto& item : items) {
+    if (item.name == name) return &item;
+  }
+  return nullptr;
+}
+
+std::string joined(std::vector<std::string> names) {
+  std::sort(names.begin(), names.end());
+  std::string text;
+  for (const auto& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+}  // namespace
+
+std::string_view to_string(StageAction action) {
+  switch (action) {
+    case StageAction::lease_address:
+      return "lease-address";
+    case StageAction::create_machine:
+      return "create-machine";
+    case StageAction::destroy_machine:
+      return "destroy-machine";
+    case StageAction::release_address:
+      return "release-address";
+    case StageAction::exec:
+      return "exec";
+  }
+  return "invalid";
+}
+
+const BackendConfig* SiteConfig::backend(std::string_view name) const {
+  const auto* found = find_by_name(backends, name);
+  return found != nullptr && found->enabled ? found : nullptr;
+}
+
+const ImageConfig* SiteConfig::image(std::string_view name) const {
+  return find_by_name(images, name);
+}
+
+const PoolConfig* SiteConfig::pool(std::string_view name) const { return find_by_name(pools, name); }
+
+std::string SiteConfig::backend_names() const {
+  std::vector<std::string> names;
+  for (const auto& item : backends) {
+    if (item.enabled) names.push_back(item.name);
+  }
+  return joined(std::move(names));
+}
+
+std::string SiteConfig::image_names(std::string_view type) const {
+  std::vector<std::string> names;
+  for (const auto& item : images) {
+    const bool fits = item.types.empty() ||
+                      std::find(item.types.begin(), item.types.end(), type) != item.types.end();
+    if (fits) names.push_back(item.name);
+  }
+  return joined(std::move(names));
+}
+
+LoadedConfig load_site_config(const std::string& file) {
+  LoadedConfig loaded;
+  SiteConfigReader reader{loaded.config, loaded.report};
+  loaded.config.file = file;
+  loaded.config.state_dir = CLOUD_STATE_DIR;
+  loaded.config.run_dir = CLOUD_RUN_DIR;
+  loaded.config.backend_dir = CLOUD_BACKEND_DIR;
+  reader.read_all(file);
+  apply_rules(loaded.config, loaded.report);
+  return loaded;
+}
+
+Result<SiteConfig> require_site_config(const std::string& file) {
+  auto loaded = load_site_config(file);
+  if (loaded.report.empty()) return std::move(loaded.config);
+  const auto first = loaded.report.sorted().front();
+  auto message = first.where.text() + ": " + first.message;
+  if (loaded.report.size() > 1) {
+    message += " (and " + std::to_string(loaded.report.size() - 1) +
+               " more mistakes: run `cloudctl check`)";
+  }
+  return Error{Blame::site, std::move(message)};
+}
+
+std::string default_config_file() { return CLOUD_SYSCONFDIR "/spank-cloud/cloud.toml"; }
+
+}  // namespace cloud

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/config/diagnostic.hpp"
+#include "core/error.hpp"
+#include "core/job/request.hpp"
+
+namespace cloud {
+
+/// One key of a [backend.NAME] table that belongs to the backend itself.
+struct BackendSetting {
+  std::string key;
+  std::variant<std::string, std::int64_t, bool> value;
+  Place where;        ///< of the value
+  Place key_where;    ///< of the key
+};
+
+/// [backend.NAME]
+struct BackendConfig {
+  std::string name;
+  bool enabled = true;
+  std::string image;  ///< default image, "" for none
+  std::string pool;   ///< address pool, "" for none: the machine has loopback only
+  std::vector<BackendSetting> settings;
+  Place where;
+};
+
+/// [image.NAME]
+struct ImageConfig {
+  std::string name;
+  std::string path;
+  std::string format;              ///< "directory", "squashfs"
+  std::string init = "auto";       ///< "auto", "systemd", "none" or an absolute path in the image
+  std::vector<std::string> types;  ///< backends that may use it; empty means all
+  std::string description;
+  Place where;
+};
+
+/// [pool.NAME]
+struct PoolConfig {
+  std::string name;
+  std::string file;      ///< the CSV `#IP;SLURM_JOB_ID;USED`
+  bool shared = false;   ///< whether other nodes lease from the same file
+  std::string bridge;
+  int prefix_length = 24;
+  std::string gateway;   ///< "" for none
+  std::vector<std::string> dns;
+  Place where;
+};
+
+/// [[mount]]: what every machine sees of the host, besides $HOME.
+struct MountConfig {
+  std::string source;
+  std::string target;
+  bool read_only = false;
+  Place where;
+};
+
+enum class StageAction { lease_address, create_machine, destroy_machine, release_address, exec };
+[[nodiscard]] std::string_view to_string(StageAction action);
+enum class OnError { fail_job, drain_node, go_on };  // "fail-job", "drain-node", "continue"
+
+/// [[prolog.stage]] or [[epilog.stage]]
+struct StageConfig {
+  std::string name;
+  StageAction action = StageAction::exec;
+  std::string exec;  ///< a program or a folder of programs, run in name order; only for StageAction::exec
+  std::string undo;  ///< a program that undoes `exec` when a later stage of the prolog fails; may be ""
+  enum class When { cloud, always, types } when = When::cloud;
+  std::vector<std::string> when_types;  ///< for When::types
+  std::chrono::seconds timeout{60};
+  OnError on_error = OnError::fail_job;
+  Place where;
+};
+
+struct SiteConfig {
+  std::string file;  ///< the main file, for messages
+  // [cloud]
+  std::string default_type;  ///< "" for none: a job gets a machine only when it asks
+  RunMode default_run = RunMode::steps;
+  std::string state_dir;     ///< job records and machines' disks; on disk, survives a reboot
+  std::string run_dir;       ///< published states; may be a tmpfs
+  std::string backend_dir;
+  bool mount_home = true;
+  std::chrono::seconds boot_timeout{120};
+  std::chrono::seconds stop_timeout{10};
+  std::uint32_t subid_first = 1879048192;  ///< first id of the range that machines divide among them
+  std::uint32_t subid_count = 268304384;
+
+  std::vector<BackendConfig> backends;
+  std::vector<ImageConfig> images;
+  std::vector<PoolConfig> pools;
+  std::vector<MountConfig> mounts;
+  std::vector<StageConfig> prolog;  ///< the default stages where the file names none
+  std::vector<StageConfig> epilog;
+
+  /// nullptr where there is none of that name or it is not enabled.
+  [[nodiscard]] const BackendConfig* backend(std::string_view name) const;
+  [[nodiscard]] const ImageConfig* image(std::string_view name) const;
+  [[nodiscard]] const PoolConfig* pool(std::string_view name) const;
+  /// "kvm, lxc": the enabled backends, sorted, for messages.
+  [[nodiscard]] std::string backend_names() const;
+  /// The images that a backend of that name may use, sorted, for messages.
+  [[nodiscard]] std::string image_names(std::string_view type) const;
+};
+
+/// Reads FILE, then conf.d/*.toml beside it in name order. Every mistake is in `report`, sorted by
+/// place; the config is usable only where report.empty().
+struct LoadedConfig {
+  SiteConfig config;
+  Report report;
+};
+[[nodiscard]] LoadedConfig load_site_config(const std::string& file);
+
+/// load_site_config as a Result: the error (Blame::site) is the first diagnostic and their number.
+[[nodiscard]] Result<SiteConfig> require_site_config(const std::string& file);
+
+/// The file that the package was built for: CLOUD_SYSCONFDIR/spank-cloud/cloud.toml.
+[[nodiscard]] std::string default_config_file();
+
+}  // namespace cloud

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "core/config/site_config.hpp"
+#include "core/config/table_reader.hpp"
+
+namespace cloud {
+
+/// Fills a SiteConfig from files: what can be said of a key by itself is checked here.
+class SiteConfigReader {
+ public:
+  SiteConfigReader(SiteConfig& config, Report& report) : config_{config}, report_{report} {}
+
+  /// The file, then conf.d/*.toml beside it in name order.
+  void read_all(const std::string& file);
+
+ private:
+  void read_file(const std::string& file);
+  void read_cloud(const toml::table& table, const std::string& file);
+  void read_backend(const std::string& name, const toml::table& table, const std::string& file);
+  void read_image(const std::string& name, const toml::table& table, const std::string& file);
+  void read_pool(const std::string& name, const toml::table& table, const std::string& file);
+  void read_mount(const toml::table& table, const std::string& file);
+  void read_stages(const toml::table& list, const std::string& file, std::vector<StageConfig>& stages);
+  void read_stage(const toml::table& table, const std::string& file, std::vector<StageConfig>& stages);
+  /// False, with a report that names both places, where it was defined before.
+  bool define_once(const std::string& what, const Place& where);
+
+  SiteConfig& config_;
+  Report& report_;
+  std::map<std::string, Place> defined_;
+};
+
+}  // namespace cloud

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/machine/machine_plan.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <set>
+
+#include "core/address/lease_file.hpp"
+
+namespace cloud {
+namespace {
+
+constexpr std::uint32_t kRange = 65536;
+
+// Letters, digits and '-' of a node name, in lower case, so that it fits a DNS label.
+std::string label_of(std::string_view node, std::size_t limit) {
+  std::string label;
+  for (const char c : node) {
+    const auto byte = static_cast<unsigned char>(c);
+    label += std::isalnum(byte) != 0 ? static_cast<char>(std::tolower(byte)) : '-';
+  }
+  if (label.size() > limit) label.resize(limit);
+  return label;
+}
+
+}  // namespace
+
+Result<Request> resolve_request(const SiteConfig& config, Request request) {
+  const auto* backend = config.backend(request.type);
+  if (backend == nullptr) {
+    const auto names = config.backend_names();
+    return Error{Blame::user, "unknown --cloud-type '" + printable(request.type) + "': " +
+                                  (names.empty() ? "this site has enabled no type"
+                                                 : "this site has " + names)};
+  }
+  if (request.image.empty()) request.image = backend->image;
+  const auto images = config.image_names(request.type);
+  const auto have = images.empty() ? std::string{"this site has none for type "} + request.type
+                                   : "this site has " + images + " for type " + request.type;
+  if (request.image.empty()) {
+    return Error{Blame::user, "--cloud-type=" + request.type +
+                                  " has no default image: add --cloud-image=NAME (" + have + ")"};
+  }
+  const auto* image = config.image(request.image);
+  const bool fits = image != nullptr && (image->types.empty() ||
+                                         std::find(image->types.begin(), image->types.end(),
+                                                   request.type) != image->types.end());
+  if (!fits) {
+    return Error{Blame::user, "unknown --cloud-image '" + printable(request.image) + "': " + have};
+  }
+  if (!request.run) request.run = config.default_run;
+  return request;
+}
+
+std::string machine_name(std::string_view node, std::uint64_t job_id) {
+  return "sc-" + label_of(node, 39) + "-" + std::to_string(job_id);
+}
+
+std::string machine_hostname(std::string_view node, std::uint64_t job_id) {
+  return label_of(node, 42) + "-" + std::to_string(job_id);
+}
+
+Result<std::uint32_t> choose_subid_range(const SiteConfig& config,
+                                         const std::vector<JobRecord>& records) {
+  std::set<std::uint32_t> taken;
+  for (const auto& record : records) {
+    if (record.machine) taken.insert(record.machine->subid_first);
+  }
+  for (std::uint32_t slot = 0; slot < config.subid_count / kRange; ++slot) {
+    const auto first = config.subid_first + slot * kRange;
+    if (taken.count(first) == 0) return first;
+  }
+  return Error{Blame::busy, "no range of sub-ids left on this node: " + std::to_string(taken.size()) +
+                                " machines hold all of cloud.subid_count"};
+}
+
+Result<MachineSpec> plan_machine(const SiteConfig& config, const JobRecord& record) {
+  if (!record.request || !record.machine) {
+    return Error{Blame::internal, "the job record names no machine"};
+  }
+  const auto* image = config.image(record.request->image);
+  if (image == nullptr) {
+    return Error{Blame::site, "the image '" + record.request->image +
+                                  "' was taken out of the configuration while the job was waiting"};
+  }
+  MachineSpec spec;
+  spec.name = record.machine->name;
+  spec.hostname = machine_hostname(record.node, record.job_id);
+  spec.work_dir = record.machine->work_dir;
+  spec.cgroup = record.machine->cgroup;
+  spec.job_id = record.job_id;
+  spec.subid_first = record.machine->subid_first;
+  spec.image = {image->name, image->path, image->format, image->init};
+  spec.user.uid = record.uid;
+  spec.user.gid = record.gid;
+  spec.user.name = record.user;
+  if (record.lease) {
+    const auto* pool = config.pool(record.lease->pool);
+    if (pool == nullptr) {
+      return Error{Blame::site, "the pool '" + record.lease->pool +
+                                    "' was taken out of the configuration while the job was waiting"};
+    }
+    spec.network = MachineNetwork{static_cast<std::uint32_t>(pool->prefix_length),
+                                  pool->bridge,
+                                  mac_of(record.lease->address),
+                                  record.lease->address,
+                                  pool->gateway,
+                                  pool->dns};
+  }
+  return spec;
+}
+
+MachineRef machine_ref(const MachineRecord& record) {
+  return {record.name, record.work_dir, record.cgroup};
+}
+
+}  // namespace cloud

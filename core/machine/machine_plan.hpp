@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/config/site_config.hpp"
+#include "core/error.hpp"
+#include "core/job/record.hpp"
+#include "core/machine/spec.hpp"
+
+namespace cloud {
+
+/// Completes a request from the site's defaults and checks it against the site's backends and images.
+/// Blame::user, with the values that are possible.
+[[nodiscard]] Result<Request> resolve_request(const SiteConfig& config, Request request);
+
+/// "sc-<node>-<job>": at most 63 bytes of [a-z0-9-], the same for every run of a job.
+[[nodiscard]] std::string machine_name(std::string_view node, std::uint64_t job_id);
+
+/// A DNS label for the machine: "<node>-<job>".
+[[nodiscard]] std::string machine_hostname(std::string_view node, std::uint64_t job_id);
+
+/// The first free range of 65536 ids that no record of this node holds. Blame::busy where none is.
+[[nodiscard]] Result<std::uint32_t> choose_subid_range(const SiteConfig& config,
+                                                       const std::vector<JobRecord>& records);
+
+/// What the record and the configuration say of a machine; sizes, cgroup and mounts are the keeper's
+/// to add.
+[[nodiscard]] Result<MachineSpec> plan_machine(const SiteConfig& config, const JobRecord& record);
+
+[[nodiscard]] MachineRef machine_ref(const MachineRecord& record);
+
+}  // namespace cloud

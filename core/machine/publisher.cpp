@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/machine/publisher.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <ctime>
+
+#include "core/machine/machine_plan.hpp"
+#include "core/system/atomic_file.hpp"
+#include "core/system/unique_fd.hpp"
+
+namespace cloud {
+
+Publisher::Publisher(const SiteConfig& config, const JobRecord& record)
+    : dir_{published_dir(config.run_dir, record.node, record.job_id)},
+      uid_{record.uid},
+      gid_{record.gid} {
+  state_.version = CLOUD_VERSION;
+  state_.job_id = record.job_id;
+  state_.uid = record.uid;
+  if (record.request) {
+    state_.type = record.request->type;
+    state_.image = record.request->image;
+    state_.run = to_string(record.request->run.value_or(config.default_run));
+  }
+  if (record.machine) {
+    state_.machine = record.machine->name;
+    state_.hostname = machine_hostname(record.node, record.job_id);
+  }
+  if (record.lease) state_.address = record.lease->address;
+  if (record.phase == RecordPhase::failed) {
+    state_.phase = MachinePhase::failed;
+    state_.reason = record.failure;
+  }
+}
+
+Result<void> Publisher::publish() const {
+  if (auto made = make_directories(dir_, 0755); !made) return made;
+  // Not durable: after a crash of the node no reader is left.
+  return write_file(dir_ + "/state", serialize(state_),
+                    {.mode = 0400, .owner = FileOwner{uid_, gid_}, .durable = false});
+}
+
+Result<void> Publisher::write_access_script() const {
+  const std::string script =
+      "#!/bin/sh\n"
+      "# Takes you into the machine of job " + std::to_string(state_.job_id) +
+      ": access [COMMAND [ARGUMENT...]], your shell by default.\n"
+      "exec " CLOUD_LIBEXECDIR "/enter --dir " + dir_ + " -- \"$@\"\n";
+  return write_file(dir_ + "/access", script,
+                    {.mode = 0500, .owner = FileOwner{uid_, gid_}, .durable = false});
+}
+
+void Publisher::log(const std::string& line) const {
+  const auto path = dir_ + "/log";
+  UniqueFd file{::open(path.c_str(), O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC)};
+  if (!file && errno == ENOENT) {
+    file.reset(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0400));
+    if (file && ::fchown(file.value(), uid_, gid_) != 0) return;
+  }
+  if (!file) return;
+  std::array<char, 32> stamp{};
+  const auto now = std::time(nullptr);
+  std::tm local{};
+  ::localtime_r(&now, &local);
+  std::strftime(stamp.data(), stamp.size(), "%Y-%m-%dT%H:%M:%S%z ", &local);
+  const auto text = stamp.data() + line + "\n";
+  // A log line that cannot be written is not worth failing a job for.
+  [[maybe_unused]] const auto written = ::write(file.value(), text.data(), text.size());
+}
+
+Result<void> Publisher::remove() const { return remove_tree(dir_); }
+
+}  // namespace cloud

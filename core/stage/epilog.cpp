@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <chrono>
+
+#include "core/address/lease_file.hpp"
+#include "core/log.hpp"
+#include "core/machine/machine_plan.hpp"
+#include "core/machine/publisher.hpp"
+#include "core/stage/actions.hpp"
+#include "core/stage/hooks.hpp"
+#include "core/stage/site_program.hpp"
+#include "core/stage/stage_rules.hpp"
+
+namespace cloud {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kLockWait = 120s;
+
+Result<void> run_stage(Session& session, const StageConfig& stage) {
+  switch (stage.action) {
+    case StageAction::destroy_machine:
+      return destroy_machine(session);
+    case StageAction::release_address:
+      return release_address(session);
+    case StageAction::exec:
+      return run_site_program(stage.exec, stage, session.input, program_output_file(session));
+    case StageAction::lease_address:
+    case StageAction::create_machine:
+      break;
+  }
+  return Error{Blame::internal, "the epilog has no action '" + std::string{to_string(stage.action)} + "'"};
+}
+
+// 1 where a stage that failed says that the node shall be drained.
+int run_stages(Session& session, std::string_view type) {
+  int status = 0;
+  for (const auto& stage : session.config.epilog) {
+    if (!applies(stage, type)) continue;
+    auto done = run_stage(session, stage);
+    if (done) continue;
+    log_line(LogLevel::error, "stage '" + stage.name + "': " + done.error().message);
+    if (stage.on_error == OnError::drain_node) status = 1;
+  }
+  return status;
+}
+
+// What a record that cannot be read may have named: everything here has a name that the job's number
+// gives, and the addresses are in the lease files.
+JobRecord reconstructed(const Session& session) {
+  JobRecord record;
+  record.job_id = session.input.job.job_id;
+  record.node = session.input.job.node;
+  record.uid = session.input.job.uid;
+  const auto name = machine_name(record.node, record.job_id);
+  for (const auto& backend : session.config.backends) {
+    record.machine = MachineRecord{backend.name, name, session.store.machines_dir() + "/" + name, 0, ""};
+    break;
+  }
+  for (const auto& pool : session.config.pools) {
+    if (pool.shared) {
+      log_line(LogLevel::error, "pool '" + pool.name + "' is shared with other nodes: what the job "
+                                "may have leased of it has to be freed by hand");
+      continue;
+    }
+    LeaseFile file{pool.file};
+    if (auto released = file.release_all(record.job_id); !released) {
+      log_line(LogLevel::error, released.error().message);
+    }
+  }
+  return record;
+}
+
+void sweep(Session& session) {
+  if (auto destroyed = destroy_machine(session); !destroyed) {
+    log_line(LogLevel::error, "machine: " + destroyed.error().message);
+  }
+  if (auto released = release_address(session); !released) {
+    log_line(LogLevel::error, "address: " + released.error().message);
+  }
+}
+
+int run_locked(Session& session) {
+  auto loaded = session.locked.load();
+  if (!loaded) {
+    log_line(LogLevel::error, loaded.error().message + "; keeping a copy and cleaning up by name");
+    if (auto kept = session.locked.quarantine(); !kept) log_line(LogLevel::error, kept.error().message);
+    session.record = reconstructed(session);
+  } else if (*loaded) {
+    session.record = **loaded;
+  }
+  if (session.input.job.restart_count < session.record.restart_count) {
+    log_line(LogLevel::warn, "late epilog of an earlier run: run " +
+                                 std::to_string(session.record.restart_count) + " is left alone");
+    return 0;
+  }
+  session.record.phase = RecordPhase::ending;
+  if (auto saved = session.save(); !saved) log_line(LogLevel::error, saved.error().message);
+  const auto type = session.record.request ? session.record.request->type : std::string{};
+  const int status = run_stages(session, type);
+  sweep(session);
+  const Publisher publisher{session.config, session.record};
+  if (auto removed = publisher.remove(); !removed) log_line(LogLevel::error, removed.error().message);
+  if (session.record.machine || session.record.lease) {
+    log_line(LogLevel::error, "something of the job is left; `cloudctl reconcile` tries again");
+    return status;
+  }
+  if (auto forgotten = session.locked.forget(); !forgotten) {
+    log_line(LogLevel::error, forgotten.error().message);
+  }
+  return status;
+}
+
+// The site's own stages of a job that has no record.
+int run_without_record(const SiteConfig& config, const HookInput& input) {
+  int status = 0;
+  for (const auto& stage : config.epilog) {
+    if (stage.action != StageAction::exec || !applies(stage, "")) continue;
+    if (auto done = run_site_program(stage.exec, stage, input, ""); !done) {
+      log_line(LogLevel::error, "stage '" + stage.name + "': " + done.error().message);
+      if (stage.on_error == OnError::drain_node) status = 1;
+    }
+  }
+  return status;
+}
+
+}  // namespace
+
+int run_epilog(const LoadedConfig& loaded, const HookInput& input) {
+  const RecordStore store{loaded.config.state_dir, input.job.node};
+  auto locked = store.lock(input.job.job_id, kLockWait);
+  if (!locked) {
+    log_line(LogLevel::error, locked.error().message);
+    return 0;
+  }
+  if (!*locked) return run_without_record(loaded.config, input);
+  Session session{loaded.config, input, store, *std::move(*locked), {}};
+  session.record.job_id = input.job.job_id;
+  session.record.node = input.job.node;
+  session.record.uid = input.job.uid;
+  return run_locked(session);
+}
+
+}  // namespace cloud

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "core/config/site_config.hpp"
+#include "core/stage/session.hpp"
+
+namespace cloud {
+
+/// Runs the prolog's stages as a transaction: where one fails, it and those before it are undone in
+/// reverse order. A fault of the user, of an image or of one stage fails the job alone: the reason is
+/// published for the plugin to show, and the result is 0. Returns the exit status for slurmd: non-zero
+/// drains the node.
+[[nodiscard]] int run_prolog(const LoadedConfig& loaded, const HookInput& input);
+
+/// Runs the epilog's stages, all of them, whatever failed before, and then removes what the record
+/// still names. Idempotent; 0 where the end state is clean, whoever cleaned.
+[[nodiscard]] int run_epilog(const LoadedConfig& loaded, const HookInput& input);
+
+}  // namespace cloud

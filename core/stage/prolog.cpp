@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <chrono>
+
+#include "core/log.hpp"
+#include "core/machine/machine_plan.hpp"
+#include "core/machine/publisher.hpp"
+#include "core/stage/actions.hpp"
+#include "core/stage/hooks.hpp"
+#include "core/stage/site_program.hpp"
+#include "core/stage/stage_rules.hpp"
+
+namespace cloud {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kLockWait = 60s;
+
+JobRecord new_record(const HookInput& input) {
+  JobRecord record;
+  record.job_id = input.job.job_id;
+  record.restart_count = input.job.restart_count;
+  record.node = input.job.node;
+  record.boot_id = current_boot_id();
+  record.uid = input.job.uid;
+  record.gid = input.job.gid;
+  record.user = input.job.user;
+  return record;
+}
+
+std::string type_of(const JobRecord& record) {
+  return record.request ? record.request->type : std::string{};
+}
+
+Result<void> run_stage(Session& session, const StageConfig& stage) {
+  switch (stage.action) {
+    case StageAction::lease_address:
+      return lease_address(session);
+    case StageAction::create_machine:
+      return create_machine(session);
+    case StageAction::exec:
+      // Known before it runs: its undo has to run also where we are killed in the middle.
+      if (auto saved = session.save(); !saved) return saved;
+      return run_site_program(stage.exec, stage, session.input, program_output_file(session));
+    case StageAction::destroy_machine:
+    case StageAction::release_address:
+      break;
+  }
+  return Error{Blame::internal, "the prolog has no action '" + std::string{to_string(stage.action)} + "'"};
+}
+
+Result<void> undo_stage(Session& session, const StageConfig& stage) {
+  switch (stage.action) {
+    case StageAction::lease_address:
+      return release_address(session);
+    case StageAction::create_machine:
+      return destroy_machine(session);
+    case StageAction::exec:
+      if (stage.undo.empty()) return {};
+      return run_site_program(stage.undo, stage, session.input, program_output_file(session));
+    case StageAction::destroy_machine:
+    case StageAction::release_address:
+      break;
+  }
+  return {};
+}
+
+// Undoes the stages that began, last first: one that failed may have done half its work.
+void undo_all(Session& session) {
+  const auto& stages = session.config.prolog;
+  for (auto trace = session.record.stages.rbegin(); trace != session.record.stages.rend(); ++trace) {
+    if (trace->list != "prolog" || trace->state == StageState::undone) continue;
+    for (const auto& stage : stages) {
+      if (stage.name != trace->name) continue;
+      if (auto undone = undo_stage(session, stage); !undone) {
+        // The record still names what is left: the epilog tries again.
+        log_line(LogLevel::error, "undo stage '" + stage.name + "': " + undone.error().message);
+        continue;
+      }
+      trace->state = StageState::undone;
+    }
+  }
+}
+
+void publish_failure(Session& session) {
+  const Publisher publisher{session.config, session.record};
+  if (auto published = publisher.publish(); !published) {
+    log_line(LogLevel::error, "tell the user why the job fails: " + published.error().message);
+  }
+}
+
+// A job that shall fail is a job whose tasks print the reason and exit: the node is none the worse.
+int fail(Session& session, const Error& error, OnError on_error) {
+  session.record.phase = RecordPhase::failed;
+  session.record.failure = error.message;
+  if (auto saved = session.save(); !saved) log_line(LogLevel::error, saved.error().message);
+  publish_failure(session);
+  log_line(LogLevel::error, "the job fails (" + std::string{to_string(error.blame)} +
+                                "): " + error.message);
+  const bool is_users = error.blame == Blame::user || error.blame == Blame::cancelled;
+  return on_error == OnError::drain_node && !is_users ? 1 : 0;
+}
+
+// std::nullopt where all stages are done.
+struct StageFailure {
+  Error error;
+  OnError on_error;
+};
+
+std::optional<StageFailure> run_stages(Session& session) {
+  for (const auto& stage : session.config.prolog) {
+    if (!applies(stage, type_of(session.record))) continue;
+    if (session.input.cancelled()) {
+      return StageFailure{{Blame::cancelled, "the job is being cancelled"}, OnError::fail_job};
+    }
+    session.record.stages.push_back({"prolog", stage.name, StageState::begun, now_us(), 0, ""});
+    auto done = run_stage(session, stage);
+    auto& trace = session.record.stages.back();
+    trace.ended_us = now_us();
+    trace.state = done ? StageState::done : StageState::failed;
+    if (done) continue;
+    trace.message = done.error().message;
+    if (stage.on_error == OnError::go_on) {
+      log_line(LogLevel::warn, "stage '" + stage.name + "': " + done.error().message + "; going on");
+      continue;
+    }
+    return StageFailure{std::move(done).error(), stage.on_error};
+  }
+  return std::nullopt;
+}
+
+// What an earlier run of the job, or a prolog that was killed, has left.
+void clean_up_leftovers(Session& session) {
+  log_line(LogLevel::warn, "cleaning up what an earlier run of the job has left");
+  undo_all(session);
+  for (auto& [what, action] : {std::pair{"machine", &destroy_machine}, {"address", &release_address}}) {
+    if (auto done = action(session); !done) {
+      log_line(LogLevel::error, std::string{what} + ": " + done.error().message);
+    }
+  }
+}
+
+bool is_same_run(const JobRecord& record, const HookInput& input) {
+  return record.restart_count == input.job.restart_count && record.boot_id == current_boot_id() &&
+         record.uid == input.job.uid;
+}
+
+int run_locked(Session& session, const Result<std::optional<Request>>& request) {
+  auto existing = session.locked.load();
+  if (!existing) {
+    log_line(LogLevel::error, existing.error().message + "; keeping a copy and starting over");
+    if (auto kept = session.locked.quarantine(); !kept) log_line(LogLevel::error, kept.error().message);
+  } else if (*existing) {
+    const bool is_done = (*existing)->phase != RecordPhase::preparing &&
+                         (*existing)->phase != RecordPhase::ending;
+    // slurmd may call a prolog twice for one run.
+    if (is_same_run(**existing, session.input) && is_done) return 0;
+    session.record = **existing;
+    clean_up_leftovers(session);
+    const auto machine = session.record.machine;
+    const auto lease = session.record.lease;
+    session.record = new_record(session.input);
+    session.record.machine = machine;  // what could not be cleaned up stays known
+    session.record.lease = lease;
+    if (machine || lease) {
+      return fail(session, {Blame::node, "an earlier run of the job left a machine behind that cannot "
+                                         "be removed; see the system log of " + session.record.node},
+                  OnError::fail_job);
+    }
+  }
+  if (!request) return fail(session, request.error(), OnError::fail_job);
+  if (*request) {
+    session.record.request = **request;
+    auto resolved = resolve_request(session.config, **request);
+    if (!resolved) return fail(session, resolved.error(), OnError::fail_job);
+    session.record.request = *resolved;
+  }
+  if (auto failure = run_stages(session)) {
+    undo_all(session);
+    return fail(session, failure->error, failure->on_error);
+  }
+  if (!session.record.request) {
+    if (auto forgotten = session.locked.forget(); !forgotten) {
+      log_line(LogLevel::error, forgotten.error().message);
+    }
+    return 0;
+  }
+  session.record.phase = RecordPhase::prepared;
+  if (auto saved = session.save(); !saved) {
+    undo_all(session);
+    return fail(session, saved.error(), OnError::fail_job);
+  }
+  const Publisher publisher{session.config, session.record};
+  if (auto published = publisher.publish(); !published) {
+    undo_all(session);
+    return fail(session, published.error(), OnError::fail_job);
+  }
+  return 0;
+}
+
+}  // namespace
+
+int run_prolog(const LoadedConfig& loaded, const HookInput& input) {
+  const auto& config = loaded.config;
+  const bool wants_machine = asks_for_machine(input);
+  if (!wants_machine && !has_stage_for_all_jobs(config.prolog)) {
+    RecordStore store{config.state_dir, input.job.node};
+    if (!store.knows(input.job.job_id)) return 0;
+  }
+  Result<std::optional<Request>> request = std::optional<Request>{};
+  if (wants_machine) {
+    request = parse_request(input.lookup, config.default_type);
+    if (!loaded.report.empty()) {
+      const auto first = loaded.report.sorted().front();
+      request = Error{Blame::site, "the site's configuration is broken: " + first.where.text() + ": " +
+                                       first.message + "; tell the administrators"};
+    }
+  }
+  RecordStore store{config.state_dir, input.job.node};
+  auto locked = store.lock_or_create(input.job.job_id, kLockWait);
+  if (!locked) {
+    log_line(LogLevel::error, locked.error().message);
+    // Without a folder there is no machine and no way to say so but a state file in the other place.
+    if (wants_machine) {
+      auto record = new_record(input);
+      record.phase = RecordPhase::failed;
+      record.failure = locked.error().message;
+      const Publisher publisher{config, record};
+      if (auto published = publisher.publish(); !published) {
+        log_line(LogLevel::error, published.error().message);
+        return 1;
+      }
+    }
+    return 0;
+  }
+  Session session{config, input, store, *std::move(locked), new_record(input)};
+  return run_locked(session, request);
+}
+
+}  // namespace cloud

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/system/atomic_file.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <memory>
+
+#include "core/system/unique_fd.hpp"
+
+namespace cloud {
+namespace {
+
+Result<void> write_all(int fd, std::string_view content, const std::string& name) {
+  while (!content.empty()) {
+    const auto count = ::write(fd, content.data(), content.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return os_error(Blame::node, "write " + name, errno);
+    content.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return {};
+}
+
+Result<void> fill(int fd, const std::string& name, std::string_view content, const AtomicWrite& how) {
+  if (auto written = write_all(fd, content, name); !written) return written;
+  if (how.owner && ::fchown(fd, how.owner->uid, how.owner->gid) != 0) {
+    return os_error(Blame::node, "change the owner of " + name, errno);
+  }
+  if (::fchmod(fd, how.mode) != 0) return os_error(Blame::node, "change the mode of " + name, errno);
+  if (how.durable && ::fsync(fd) != 0) return os_error(Blame::node, "fsync " + name, errno);
+  return {};
+}
+
+// Removes what is below an open folder. `device` is the file system that must not be left.
+Result<void> empty_folder(UniqueFd folder, dev_t device, const std::string& path) {
+  DIR* raw = ::fdopendir(folder.value());
+  if (raw == nullptr) return os_error(Blame::node, "read " + path, errno);
+  const int fd = folder.release();
+  const std::unique_ptr<DIR, int (*)(DIR*)> open{raw, ::closedir};
+  while (const auto* entry = ::readdir(open.get())) {
+    const std::string name{entry->d_name};
+    if (name == "." || name == "..") continue;
+    const auto child = path + "/" + name;
+    struct stat status {};
+    if (::fstatat(fd, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+      if (errno == ENOENT) continue;
+      return os_error(Blame::node, "stat " + child, errno);
+    }
+    if (S_ISDIR(status.st_mode)) {
+      if (status.st_dev != device) {
+        return Error{Blame::node, child + " is a mount point and was left alone: unmount it"};
+      }
+      UniqueFd below{
+          ::openat(fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
+      if (!below) return os_error(Blame::node, "open " + child, errno);
+      if (auto emptied = empty_folder(std::move(below), device, child); !emptied) return emptied;
+    }
+    const int flags = S_ISDIR(status.st_mode) ? AT_REMOVEDIR : 0;
+    if (::unlinkat(fd, name.c_str(), flags) != 0 && errno != ENOENT) {
+      return os_error(Blame::node, "remove " + child, errno);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<void> write_file_at(int dir_fd, const std::string& name, std::string_view content,
+                           const AtomicWrite& how) {
+  const auto temporary = "." + name + ".tmp-" + std::to_string(::getpid());
+  constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+  UniqueFd file{::openat(dir_fd, temporary.c_str(), kFlags, 0600)};
+  if (!file && errno == EEXIST) {
+    // Left by a process of the same number that was killed: the folder is root's alone.
+    ::unlinkat(dir_fd, temporary.c_str(), 0);
+    file.reset(::openat(dir_fd, temporary.c_str(), kFlags, 0600));
+  }
+  if (!file) return os_error(Blame::node, "create " + name, errno);
+  auto done = fill(file.value(), name, content, how);
+  if (done && ::renameat(dir_fd, temporary.c_str(), dir_fd, name.c_str()) != 0) {
+    done = os_error(Blame::node, "rename to " + name, errno);
+  }
+  if (!done) {
+    ::unlinkat(dir_fd, temporary.c_str(), 0);
+    return done;
+  }
+  if (how.durable && ::fsync(dir_fd) != 0) {
+    return os_error(Blame::node, "fsync the folder of " + name, errno);
+  }
+  return {};
+}
+
+Result<void> write_file(const std::string& path, std::string_view content, const AtomicWrite& how) {
+  const auto slash = path.rfind('/');
+  const auto folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  const UniqueFd open{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (!open) return os_error(Blame::node, "open " + folder, errno);
+  auto done = write_file_at(open.value(), path.substr(slash + 1), content, how);
+  if (!done) return std::move(done).error().within(path);
+  return {};
+}
+
+Result<std::string> read_file(const std::string& path, std::size_t limit) {
+  // O_NONBLOCK: a FIFO in the place of a file shall not hang us.
+  const UniqueFd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (!file) return os_error(Blame::node, "open " + path, errno);
+  struct stat status {};
+  if (::fstat(file.value(), &status) != 0) return os_error(Blame::node, "stat " + path, errno);
+  if (!S_ISREG(status.st_mode)) return Error{Blame::node, path + " is not a regular file"};
+  std::string text;
+  std::array<char, 65536> buffer{};
+  for (;;) {
+    const auto count = ::read(file.value(), buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return os_error(Blame::node, "read " + path, errno);
+    if (count == 0) return text;
+    text.append(buffer.data(), static_cast<std::size_t>(count));
+    if (text.size() > limit) {
+      return Error{Blame::node, path + " is longer than " + std::to_string(limit) + " bytes"};
+    }
+  }
+}
+
+Result<void> make_directories(const std::string& path, mode_t mode) {
+  for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
+    const auto folder = path.substr(0, end);
+    if (::mkdir(folder.c_str(), mode) == 0) {
+      if (::chmod(folder.c_str(), mode) != 0) return os_error(Blame::node, "chmod " + folder, errno);
+    } else if (errno != EEXIST) {
+      return os_error(Blame::node, "make the folder " + folder, errno);
+    }
+    if (end == std::string::npos) break;
+  }
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) {
+    return Error{Blame::node, path + " is not a folder"};
+  }
+  return {};
+}
+
+Result<void> remove_tree(const std::string& path) {
+  UniqueFd folder{::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
+  if (!folder) {
+    if (errno == ENOENT) return {};
+    return os_error(Blame::node, "open " + path, errno);
+  }
+  struct stat status {};
+  if (::fstat(folder.value(), &status) != 0) return os_error(Blame::node, "stat " + path, errno);
+  if (auto emptied = empty_folder(std::move(folder), status.st_dev, path); !emptied) return emptied;
+  if (::rmdir(path.c_str()) != 0 && errno != ENOENT) {
+    return os_error(Blame::node, "remove " + path, errno);
+  }
+  return {};
+}
+
+}  // namespace cloud

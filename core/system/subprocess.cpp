@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/system/subprocess.hpp"
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+#include "core/system/unique_fd.hpp"
+
+namespace cloud {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::vector<char*> pointers(const std::vector<std::string>& strings) {
+  std::vector<char*> result;
+  for (const auto& text : strings) result.push_back(const_cast<char*>(text.c_str()));
+  result.push_back(nullptr);
+  return result;
+}
+
+struct Child {
+  char* const* argv;
+  char* const* environment;
+  const char* working_directory;
+  int output;
+  int failure_pipe;
+};
+
+// JUSTIFICATION: between fork and exec only async-signal-safe calls, as the caller may have threads.
+[[noreturn]] void run_child(const Child& child) {
+  ::setpgid(0, 0);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGCHLD}) ::signal(number, SIG_DFL);
+  const int null = ::open("/dev/null", O_RDONLY);
+  ::dup2(null, 0);
+  ::dup2(child.output, 1);
+  ::dup2(child.output, 2);
+  // The pipe moves to 3, everything above it goes.
+  if (child.failure_pipe != 3) ::dup2(child.failure_pipe, 3);
+  ::fcntl(3, F_SETFD, FD_CLOEXEC);
+  ::syscall(SYS_close_range, 4U, ~0U, 0U);
+  if (::chdir(child.working_directory) == 0) {
+    ::execve(child.argv[0], child.argv, child.environment);
+  }
+  const int problem = errno;
+  [[maybe_unused]] const auto written = ::write(3, &problem, sizeof problem);
+  ::_exit(127);
+}
+
+// Waits until the process ends or the time is up; true when it ended.
+bool wait_for(int pidfd, std::chrono::milliseconds limit) {
+  pollfd wanted{pidfd, POLLIN, 0};
+  return ::poll(&wanted, 1, static_cast<int>(limit.count())) == 1;
+}
+
+Outcome reap(pid_t pid) {
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (WIFSIGNALED(status)) return {Outcome::Kind::signalled, WTERMSIG(status)};
+  return {Outcome::Kind::exited, WEXITSTATUS(status)};
+}
+
+Outcome end_group(pid_t pid, int pidfd, Outcome::Kind why) {
+  ::kill(-pid, SIGTERM);
+  wait_for(pidfd, 2s);
+  ::kill(-pid, SIGKILL);
+  reap(pid);
+  return {why, 0};
+}
+
+}  // namespace
+
+Result<Outcome> run(const Command& command) {
+  if (command.argv.empty() || command.argv.front().empty() || command.argv.front().front() != '/') {
+    return Error{Blame::site, "the program to run shall be an absolute path"};
+  }
+  const auto& program = command.argv.front();
+  const auto output_path =
+      command.output_file.empty() ? std::string{"/dev/null"} : command.output_file;
+  const int flags = O_WRONLY | O_CLOEXEC | O_NOFOLLOW |
+                    (command.output_file.empty() ? 0 : O_CREAT | O_APPEND);
+  const UniqueFd output{::open(output_path.c_str(), flags, 0600)};
+  if (!output) return os_error(Blame::node, "open " + output_path, errno);
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return os_error(Blame::node, "make a pipe", errno);
+  const UniqueFd read_end{ends[0]};
+  UniqueFd write_end{ends[1]};
+
+  auto argv = pointers(command.argv);
+  auto environment = pointers(command.environment);
+  const pid_t pid = ::fork();
+  if (pid < 0) return os_error(Blame::node, "fork for " + program, errno);
+  if (pid == 0) {
+    run_child({argv.data(), environment.data(), command.working_directory.c_str(), output.value(),
+               write_end.value()});
+  }
+  ::setpgid(pid, pid);  // in both, so that nobody sees the child in our group
+  write_end.reset();
+  int problem = 0;
+  ssize_t count = 0;
+  do {
+    count = ::read(read_end.value(), &problem, sizeof problem);
+  } while (count < 0 && errno == EINTR);
+  if (count == sizeof problem) {
+    reap(pid);
+    return os_error(Blame::site, "run " + program, problem);
+  }
+
+  const UniqueFd pidfd{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
+  if (!pidfd) {
+    const int number = errno;
+    ::kill(-pid, SIGKILL);
+    reap(pid);
+    return os_error(Blame::node, "watch " + program, number);
+  }
+  const auto deadline = std::chrono::steady_clock::now() + command.timeout;
+  for (;;) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        deadline - std::chrono::steady_clock::now());
+    if (left <= 0ms) return end_group(pid, pidfd.value(), Outcome::Kind::timed_out);
+    if (command.cancelled && command.cancelled()) {
+      return end_group(pid, pidfd.value(), Outcome::Kind::cancelled);
+    }
+    if (!wait_for(pidfd.value(), std::min<std::chrono::milliseconds>(left, 50ms))) continue;
+    // Before the leader is reaped: until then nobody else can get the group's number.
+    ::kill(-pid, SIGKILL);
+    return reap(pid);
+  }
+}
+
+}  // namespace cloud

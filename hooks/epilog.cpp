@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
+#include <exception>
+
+#include "core/log.hpp"
+#include "core/stage/hooks.hpp"
+#include "hooks/hook_input.hpp"
+
+int main(int argc, char** argv) {
+  try {
+    cloud::close_inherited_files();
+    cloud::log_as("epilog", 0);
+    const auto file = cloud::config_file_from(argc, argv);
+    if (!file) {
+      cloud::log_line(cloud::LogLevel::error, file.error().message);
+      return 2;
+    }
+    const auto input = cloud::hook_input();
+    if (!input) {
+      cloud::log_line(cloud::LogLevel::error, input.error().message);
+      return 2;
+    }
+    cloud::log_as("epilog", input->job.job_id);
+    return cloud::run_epilog(cloud::load_site_config(*file), *input);
+  } catch (const std::exception& problem) {
+    cloud::log_line(cloud::LogLevel::error, std::string{"internal error: "} + problem.what());
+    // A bug of ours shall not drain the node.
+    return 0;
+  }
+}

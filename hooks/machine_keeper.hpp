@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The keeper: one process per job and node. It starts the job's machine in the job's cgroup, tells the
+// job's user how it is doing, and watches it. It is ended by the epilog; where no epilog comes after
+// the job's extern step has gone, it becomes the epilog itself.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "core/backend/backend.hpp"
+#include "core/config/site_config.hpp"
+#include "core/error.hpp"
+#include "core/job/record_store.hpp"
+#include "core/machine/publisher.hpp"
+#include "core/system/unique_fd.hpp"
+
+namespace cloud {
+
+struct KeeperOrder {
+  std::uint64_t job_id = 0;
+  std::string node;
+  std::int64_t stepd_pid = 0;   ///< the extern step's slurmstepd
+  std::uint64_t memory_mb = 0;  ///< of the job on this node, 0 where Slurm gives none
+};
+
+class MachineKeeper {
+ public:
+  MachineKeeper(const SiteConfig& config, KeeperOrder order, std::function<bool()> cancelled);
+
+  /// Takes the keeper's lock and a place in the job's cgroup. An error with Blame::cancelled means
+  /// that there is nothing to keep.
+  [[nodiscard]] Result<void> settle();
+  /// Starts the machine and returns when it has ended, or the keeper has been asked to.
+  void keep();
+  /// Whether the job's extern step has gone and no epilog has come.
+  [[nodiscard]] bool orphaned() const noexcept { return orphaned_; }
+
+ private:
+  [[nodiscard]] Result<void> bring_up();
+  [[nodiscard]] Result<void> make_spec(MachineSpec& spec);
+  [[nodiscard]] Result<void> add_mounts(MachineSpec& spec);
+  void watch();
+  void publish(MachinePhase phase);
+  void report(const std::string& progress);
+  void fail(const Error& error);
+
+  const SiteConfig& config_;
+  KeeperOrder order_;
+  std::function<bool()> cancelled_;
+  RecordStore store_;
+  JobRecord record_;
+  UniqueFd lock_;
+  UniqueFd stepd_;
+  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<Publisher> publisher_;
+  std::vector<UniqueFd> sources_;
+  bool orphaned_ = false;
+};
+
+}  // namespace cloud

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Header-only C++17 side of backend_abi.h. It lives wholly inside the backend's shared object, so its
+// classes may use any type: only the C table leaves.
+//
+//   class Mine {
+//    public:
+//     Mine(cloud::sdk::Host host, cloud::sdk::Settings settings);
+//     void probe();
+//     void prepare(const cloud_machine_spec& spec);
+//     void start(const cloud_machine_spec& spec, cloud::sdk::Deadline deadline);
+//     void wait_ready(const cloud_machine_ref& ref, cloud::sdk::Deadline deadline, cloud::sdk::Progress progress);
+//     void info(const cloud_machine_ref& ref, cloud_machine_info& out);
+//     void stop(const cloud_machine_ref& ref, cloud::sdk::Deadline deadline);
+//     void destroy(const cloud_machine_ref& ref, cloud::sdk::Deadline deadline);
+//     void list(const std::function<void(const std::string&)>& visit);
+//   };
+//   CLOUD_BACKEND(Mine, "mine", "1.0.0", 0, kOptions)   // kOptions: an array of cloud_option
+//
+// A method fails by throwing Failure.
+#ifndef SPANK_CLOUD_BACKEND_HPP
+#define SPANK_CLOUD_BACKEND_HPP
+
+#include <spank-cloud/backend_abi.h>
+#include <time.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace cloud {
+namespace sdk {
+
+/// What a backend throws to fail a call. Never leaves the shared object.
+class Failure : public std::runtime_error {
+ public:
+  Failure(cloud_code code, const std::string& message, int os_errno = 0, int setting = -1)
+      : std::runtime_error{message}, code_{code}, os_errno_{os_errno}, setting_{setting} {}
+
+  [[nodiscard]] cloud_code code() const noexcept { return code_; }
+  [[nodiscard]] int os_errno() const noexcept { return os_errno_; }
+  [[nodiscard]] int setting() const noexcept { return setting_; }
+
+ private:
+  cloud_code code_;
+  int os_errno_;
+  int setting_;
+};
+
+/// A failed system call: "open /x: No such file or directory".
+[[nodiscard]] inline Failure system_failure(cloud_code code, const std::string& what, int number) {
+  return Failure{code, what + ": " + std::strerror(number), number};
+}
+
+class Host {
+ public:
+  explicit Host(const cloud_host* host) noexcept : host_{host} {}
+
+  void log(cloud_level level, const std::string& message) const noexcept {
+    if (CLOUD_HAS(host_, log) && host_->log != nullptr) {
+      host_->log(host_->context, level, message.c_str());
+    }
+  }
+
+  [[nodiscard]] bool cancelled() const noexcept {
+    return CLOUD_HAS(host_, cancelled) && host_->cancelled != nullptr &&
+           host_->cancelled(host_->context) != 0;
+  }
+
+ private:
+  const cloud_host* host_;
+};
+
+/// The keys of [backend.NAME] that the site has set; only published ones, of the published type.
+class Settings {
+ public:
+  Settings(const cloud_setting* first, std::size_t count) noexcept : first_{first}, count_{count} {}
+
+  /// nullptr where the site did not set it.
+  [[nodiscard]] const cloud_setting* find(std::string_view key) const noexcept {
+    for (std::size_t i = 0; i < count_; ++i) {
+      if (key == first_[i].key) return &first_[i];
+    }
+    return nullptr;
+  }
+  [[nodiscard]] std::string string(std::string_view key, const std::string& fallback) const {
+    const auto* found = find(key);
+    return found == nullptr ? fallback : found->string;
+  }
+  [[nodiscard]] std::int64_t integer(std::string_view key, std::int64_t fallback) const noexcept {
+    const auto* found = find(key);
+    return found == nullptr ? fallback : found->integer;
+  }
+  [[nodiscard]] bool boolean(std::string_view key, bool fallback) const noexcept {
+    const auto* found = find(key);
+    return found == nullptr ? fallback : found->boolean != 0;
+  }
+  /// A failure that points at the line of the setting.
+  [[nodiscard]] Failure wrong(std::string_view key, const std::string& message) const {
+    const auto* found = find(key);
+    return Failure{CLOUD_E_CONFIG, message, 0,
+                   found == nullptr ? -1 : static_cast<int>(found - first_)};
+  }
+
+ private:
+  const cloud_setting* first_;
+  std::size_t count_;
+};
+
+/// A point of CLOCK_MONOTONIC.
+class Deadline {
+ public:
+  explicit Deadline(std::int64_t nanoseconds) noexcept : at_{nanoseconds} {}
+
+  [[nodiscard]] static std::int64_t now() noexcept {
+    timespec time{};
+    ::clock_gettime(CLOCK_MONOTONIC, &time);
+    return std::int64_t{time.tv_sec} * 1000000000 + time.tv_nsec;
+  }
+  [[nodiscard]] std::int64_t nanoseconds() const noexcept { return at_; }
+  /// Nanoseconds left, never negative.
+  [[nodiscard]] std::int64_t remaining() const noexcept {
+    return std::max<std::int64_t>(at_ - now(), 0);
+  }
+  [[nodiscard]] bool expired() const noexcept { return remaining() == 0; }
+
+  /// Sleeps so long, at most 100 ms; throws when the deadline has passed or the job is cancelled.
+  void pause(const Host& host, std::int64_t milliseconds, const std::string& what) const {
+    if (host.cancelled()) throw Failure{CLOUD_E_CANCELLED, what + ": cancelled"};
+    if (expired()) throw Failure{CLOUD_E_TIMEOUT, what + ": the time is up"};
+    const auto nap = std::min<std::int64_t>({milliseconds * 1000000, 100000000, remaining()});
+    const timespec time{static_cast<time_t>(nap / 1000000000), static_cast<long>(nap % 1000000000)};
+    ::nanosleep(&time, nullptr);
+  }
+
+ private:
+  std::int64_t at_;
+};
+
+using Progress = std::function<void(const std::string& phase)>;
+
+namespace detail {
+
+inline std::int32_t report(cloud_error* err, cloud_code code, int os_errno, int setting,
+                           std::string_view message) noexcept {
+  err->code = code;
+  err->os_errno = os_errno;
+  err->setting = setting;
+  const auto size = std::min(message.size(), sizeof err->message - 1);
+  std::memcpy(err->message, message.data(), size);
+  err->message[size] = '\0';
+  return code;
+}
+
+template <typename Body>
+std::int32_t guard(cloud_error* err, Body&& body) noexcept {
+  try {
+    body();
+    return CLOUD_OK;
+  } catch (const Failure& failure) {
+    return report(err, failure.code(), failure.os_errno(), failure.setting(), failure.what());
+  } catch (const std::bad_alloc&) {
+    return report(err, CLOUD_E_NODE, ENOMEM, -1, "out of memory");
+  } catch (const std::exception& other) {
+    return report(err, CLOUD_E_INTERNAL, 0, -1, other.what());
+  } catch (...) {
+    return report(err, CLOUD_E_INTERNAL, 0, -1, "unknown exception");
+  }
+}
+
+template <typename T>
+T& self(cloud_backend* opaque) noexcept {
+  return *reinterpret_cast<T*>(opaque);
+}
+
+template <typename T>
+constexpr cloud_backend_v1 table(const char* name, const char* version, std::uint64_t capabilities,
+                                 const cloud_option* options, std::size_t option_count) {
+  cloud_backend_v1 api{};
+  api.struct_size = sizeof api;
+  api.abi_minor = CLOUD_ABI_MINOR;
+  api.name = name;
+  api.version = version;
+  api.capabilities = capabilities;
+  api.options = options;
+  api.option_count = option_count;
+  api.open = [](const cloud_host* host, const cloud_setting* settings, std::size_t count,
+                cloud_backend** out, cloud_error* err) {
+    return guard(err, [&] {
+      auto made = std::make_unique<T>(Host{host}, Settings{settings, count});
+      *out = reinterpret_cast<cloud_backend*>(made.release());
+    });
+  };
+  api.close = [](cloud_backend* b) {
+    cloud_error ignored{};
+    guard(&ignored, [&] { delete &self<T>(b); });
+  };
+  api.probe = [](cloud_backend* b, cloud_error* err) {
+    return guard(err, [&] { self<T>(b).probe(); });
+  };
+  api.prepare = [](cloud_backend* b, const cloud_machine_spec* spec, cloud_error* err) {
+    return guard(err, [&] { self<T>(b).prepare(*spec); });
+  };
+  api.start = [](cloud_backend* b, const cloud_machine_spec* spec, std::int64_t deadline,
+                 cloud_error* err) {
+    return guard(err, [&] { self<T>(b).start(*spec, Deadline{deadline}); });
+  };
+  api.wait_ready = [](cloud_backend* b, const cloud_machine_ref* ref, std::int64_t deadline,
+                      void (*progress)(void*, const char*), void* context, cloud_error* err) {
+    return guard(err, [&] {
+      self<T>(b).wait_ready(*ref, Deadline{deadline}, [&](const std::string& phase) {
+        if (progress != nullptr) progress(context, phase.c_str());
+      });
+    });
+  };
+  api.info = [](cloud_backend* b, const cloud_machine_ref* ref, cloud_machine_info* out,
+                cloud_error* err) { return guard(err, [&] { self<T>(b).info(*ref, *out); }); };
+  api.stop = [](cloud_backend* b, const cloud_machine_ref* ref, std::int64_t deadline,
+                cloud_error* err) {
+    return guard(err, [&] { self<T>(b).stop(*ref, Deadline{deadline}); });
+  };
+  api.destroy = [](cloud_backend* b, const cloud_machine_ref* ref, std::int64_t deadline,
+                   cloud_error* err) {
+    return guard(err, [&] { self<T>(b).destroy(*ref, Deadline{deadline}); });
+  };
+  api.list = [](cloud_backend* b, void (*visit)(void*, const char*), void* context,
+                cloud_error* err) {
+    return guard(err, [&] {
+      self<T>(b).list([&](const std::string& found) { visit(context, found.c_str()); });
+    });
+  };
+  return api;
+}
+
+}  // namespace detail
+}  // namespace sdk
+}  // namespace cloud
+
+#define CLOUD_BACKEND(Type, name, version, capabilities, options)                          \
+  extern "C" const cloud_backend_v1* cloud_backend_entry_v1() {                            \
+    static constexpr auto api = ::cloud::sdk::detail::table<Type>(                         \
+        name, version, capabilities, options, sizeof(options) / sizeof((options)[0]));     \
+    return &api;                                                                           \
+  }                                                                                        \
+  static_assert(true, "")
+
+#endif
