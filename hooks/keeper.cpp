@@ -10,6 +10,7 @@
 #include "core/job/cgroup.hpp"
 #include "core/job/job_context.hpp"
 #include "core/log.hpp"
+#include "core/system/program_folder.hpp"
 #include "hooks/daemonize.hpp"
 #include "hooks/hook_input.hpp"
 #include "hooks/machine_keeper.hpp"
@@ -34,7 +35,7 @@ std::uint64_t number(const std::map<std::string, std::string>& options, const st
 [[noreturn]] void become_epilog(const std::string& config, const KeeperOrder& order) {
   log_line(LogLevel::warn, "the job has ended and no epilog has come: cleaning up instead");
   if (auto moved = enter_cgroup("/", ::getpid()); !moved) log_line(LogLevel::error, moved.error().message);
-  const std::string program = CLOUD_LIBEXECDIR "/epilog";
+  const std::string program = program_folder() + "/epilog";
   const auto job = "SLURM_JOB_ID=" + std::to_string(order.job_id);
   const auto node = "SLURMD_NODENAME=" + order.node;
   const char* argv[] = {program.c_str(), "--config", config.c_str(), nullptr};

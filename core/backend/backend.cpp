@@ -4,8 +4,8 @@
 #include <spank-cloud/backend_abi.h>
 
 #include <algorithm>
-#include <cstring>
 
+#include "core/backend/one_line.hpp"
 #include "core/backend/spec_view.hpp"
 
 namespace cloud {
@@ -29,16 +29,18 @@ Blame blame_of(std::int32_t code) {
   }
 }
 
-std::string one_line(const char* text, std::size_t limit) {
-  std::string line{text, ::strnlen(text, limit)};
-  std::replace_if(
-      line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
-  while (!line.empty() && line.back() == ' ') line.pop_back();
-  return line;
-}
-
 std::int64_t nanoseconds(Deadline deadline) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(deadline.time_since_epoch()).count();
+}
+
+// What the engine hands to a backend as a callback: nothing may be thrown through a backend's
+// frames, which may be C.
+template <typename Body>
+void shielded(Body&& body) noexcept {
+  try {
+    body();
+  } catch (...) {  // a lost log line or phase is better than a lost node
+  }
 }
 
 std::string type_name(std::int32_t type) {
@@ -88,6 +90,10 @@ struct Backend::Impl {
     std::int32_t code = CLOUD_E_INTERNAL;
     try {
       code = function(&error);
+    } catch (const std::exception& escaped) {
+      return Error{Blame::internal, "backend '" + config.name +
+                                        "': an exception left the backend: " +
+                                        one_line(escaped.what(), sizeof error.message)};
     } catch (...) {
       return Error{Blame::internal, "backend '" + config.name + "': an exception left the backend"};
     }
@@ -139,8 +145,10 @@ Result<void> Backend::wait_ready(const MachineRef& ref, Deadline deadline,
                                  const std::function<void(const std::string&)>& progress) {
   const auto view = c_ref(ref);
   const auto forward = [](void* context, const char* phase) {
-    const auto& sink = *static_cast<const std::function<void(const std::string&)>*>(context);
-    if (sink) sink(one_line(phase, 256));
+    shielded([&] {
+      const auto& sink = *static_cast<const std::function<void(const std::string&)>*>(context);
+      if (sink) sink(one_line(phase, 256));
+    });
   };
   return impl_->call([&](cloud_error* error) {
     return impl_->table->wait_ready(impl_->self, &view, nanoseconds(deadline), forward,
@@ -158,7 +166,10 @@ Result<MachineInfo> Backend::info(const MachineRef& ref) {
   if (!done) return std::move(done).error();
   const bool known = out.state >= CLOUD_ABSENT && out.state <= CLOUD_STOPPING;
   if (!known) return Error{Blame::internal, "backend '" + name() + "': info() made up a state"};
-  return MachineInfo{static_cast<MachineState>(out.state), out.init_pid,
+  if (out.init_pid < 0) {
+    return Error{Blame::internal, "backend '" + name() + "': info() made up a process id"};
+  }
+  return MachineInfo{static_cast<MachineState>(out.state), has_namespaces() ? out.init_pid : 0,
                      one_line(out.detail, sizeof out.detail)};
 }
 
@@ -179,11 +190,11 @@ Result<void> Backend::destroy(const MachineRef& ref, Deadline deadline) {
 Result<std::vector<std::string>> Backend::list() {
   std::vector<std::string> names;
   const auto visit = [](void* context, const char* found) {
-    static_cast<std::vector<std::string>*>(context)->push_back(one_line(found, 256));
+    shielded(
+        [&] { static_cast<std::vector<std::string>*>(context)->push_back(one_line(found, 256)); });
   };
-  auto done = impl_->call([&](cloud_error* error) {
-    return impl_->table->list(impl_->self, visit, &names, error);
-  });
+  auto done = impl_->call(
+      [&](cloud_error* error) { return impl_->table->list(impl_->self, visit, &names, error); });
   if (!done) return std::move(done).error();
   return names;
 }
@@ -211,7 +222,8 @@ void check_backend_settings(const cloud_backend_v1& table, const BackendConfig& 
     auto all = known;
     all.insert(all.end(), {"enabled", "image", "pool"});
     const auto meant = nearest(setting.key, all);
-    report.add(setting.key_where, "backend '" + config.name + "' has no option '" + setting.key + "'" +
+    report.add(setting.key_where, "backend '" + config.name + "' has no option '" + setting.key +
+                                      "'" +
                                       (meant.empty() ? "" : "; did you mean '" + meant + "'?"));
   }
 }
@@ -223,8 +235,9 @@ Result<std::unique_ptr<Backend>> open_backend(const std::string& dir, const Back
   Report report;
   check_backend_settings(**table, config, report);
   if (!report.empty()) {
-    const auto first = report.sorted().front();
-    return Error{Blame::site, first.where.text() + ": " + first.message};
+    const auto all = report.sorted();
+    const auto more = all.size() == 1 ? "" : " (and " + std::to_string(all.size() - 1) + " more)";
+    return Error{Blame::site, all.front().where.text() + ": " + all.front().message + more};
   }
   auto impl = std::make_unique<Backend::Impl>();
   impl->config = config;
@@ -234,12 +247,18 @@ Result<std::unique_ptr<Backend>> open_backend(const std::string& dir, const Back
   impl->c_host.abi_minor = CLOUD_ABI_MINOR;
   impl->c_host.context = &impl->host;
   impl->c_host.log = [](void* context, cloud_level level, const char* message) {
-    const auto& sink = static_cast<BackendHost*>(context)->log;
-    if (sink) sink(level, one_line(message, 4096));
+    shielded([&] {
+      const auto& sink = static_cast<BackendHost*>(context)->log;
+      if (sink) sink(level, one_line(message, 4096));
+    });
   };
   impl->c_host.cancelled = [](void* context) {
-    const auto& asked = static_cast<BackendHost*>(context)->cancelled;
-    return asked && asked() ? 1 : 0;
+    bool is_cancelled = false;
+    shielded([&] {
+      const auto& asked = static_cast<BackendHost*>(context)->cancelled;
+      is_cancelled = asked && asked();
+    });
+    return is_cancelled ? 1 : 0;
   };
   std::vector<cloud_setting> settings;
   for (const auto& setting : impl->config.settings) settings.push_back(c_setting(setting));

@@ -37,9 +37,14 @@ SpecView::SpecView(const MachineSpec& spec) {
   if (spec.network) {
     const auto& network = *spec.network;
     for (const auto& server : network.dns) dns_.push_back(server.c_str());
-    network_ = {sizeof network_,        network.prefix_length,   network.bridge.c_str(),
-                network.mac.c_str(),    network.address.c_str(), network.gateway.c_str(),
-                dns_.data(),            dns_.size()};
+    network_ = {sizeof network_,
+                network.prefix_length,
+                network.bridge.c_str(),
+                network.mac.c_str(),
+                network.address.c_str(),
+                network.gateway.c_str(),
+                dns_.data(),
+                dns_.size()};
     spec_.network = &network_;
   }
   spec_.mounts = mounts_.data();

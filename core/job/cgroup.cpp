@@ -59,7 +59,10 @@ std::string first_line(const std::string& file) {
   return text ? text->substr(0, text->find('\n')) : std::string{};
 }
 
-bool is_v1(const CgroupHierarchy& hierarchy) { return !hierarchy.controllers.empty(); }
+// libcgroup knows neither named hierarchies ("name=systemd") nor a v2 one without controllers.
+bool is_libcgroups(const CgroupHierarchy& hierarchy) {
+  return !hierarchy.controllers.empty() && !hierarchy.controllers.front().starts_with("name=");
+}
 
 bool is_slurms(const CgroupHierarchy& hierarchy) {
   for (const auto* name : {"freezer", "cpuset", "memory", "cpuacct", "devices"}) {
@@ -94,8 +97,8 @@ void add_processes(const std::string& folder, std::vector<pid_t>& found) {
 Result<void> create_level(const CgroupHierarchy& hierarchy, const std::string& path) {
   struct stat existing {};
   if (::stat((hierarchy.mount_point + path).c_str(), &existing) == 0) return {};
-  if (!is_v1(hierarchy)) {
-    // No process of ours goes there, but liblxc's groups do: their parents shall not vanish.
+  if (!is_libcgroups(hierarchy)) {
+    // liblxc's groups go there: their parents shall not vanish.
     const auto folder = hierarchy.mount_point + path;
     if (::mkdir(folder.c_str(), 0755) == 0 || errno == EEXIST) return {};
     return os_error(Blame::node, "make cgroup " + folder, errno);
@@ -115,6 +118,11 @@ Result<void> create_level(const CgroupHierarchy& hierarchy, const std::string& p
   // Another keeper of the same user may have made a shared parent in between.
   if (code != 0 && ::stat((hierarchy.mount_point + path).c_str(), &existing) != 0) {
     return libcgroup_error("make cgroup " + hierarchy.mount_point + path, code);
+  }
+  const auto& names = hierarchy.controllers;
+  if (std::find(names.begin(), names.end(), "cpuset") != names.end()) {
+    // What liblxc makes below gets cpus and mems from the kernel: it fills its own first level only.
+    std::ofstream{hierarchy.mount_point + path + "/cgroup.clone_children"} << "1";
   }
   return {};
 }
@@ -208,6 +216,7 @@ Result<void> enter_cgroup(const std::string& path, pid_t pid) {
   const auto group = new_cgroup(path);
   if (!group) return Error{Blame::node, "enter cgroup " + path + ": out of memory"};
   for (const auto& hierarchy : cgroup_hierarchies()) {
+    if (!is_libcgroups(hierarchy)) continue;
     for (const auto& name : hierarchy.controllers) cgroup_add_controller(group.get(), name.c_str());
   }
   const int code = cgroup_attach_task_pid(group.get(), pid);

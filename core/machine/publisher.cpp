@@ -10,6 +10,7 @@
 
 #include "core/machine/machine_plan.hpp"
 #include "core/system/atomic_file.hpp"
+#include "core/system/program_folder.hpp"
 #include "core/system/unique_fd.hpp"
 
 namespace cloud {
@@ -49,7 +50,7 @@ Result<void> Publisher::write_access_script() const {
       "#!/bin/sh\n"
       "# Takes you into the machine of job " + std::to_string(state_.job_id) +
       ": access [COMMAND [ARGUMENT...]], your shell by default.\n"
-      "exec " CLOUD_LIBEXECDIR "/enter --dir " + dir_ + " -- \"$@\"\n";
+      "exec " + program_folder() + "/enter --dir " + dir_ + " -- \"$@\"\n";
   return write_file(dir_ + "/access", script,
                     {.mode = 0500, .owner = FileOwner{uid_, gid_}, .durable = false});
 }

@@ -3,15 +3,21 @@
 # A backend is one shared object, cloud_backend_NAME.so, that exports exactly one symbol, has no
 # undefined ones, binds eagerly and is never unloaded.
 include_guard(GLOBAL)
-set(_cloud_backend_map ${CMAKE_CURRENT_LIST_DIR}/backend.map)
 
 function(cloud_add_backend name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LIBRARIES")
+  if(NOT name MATCHES "^[a-z][a-z0-9_]*$" OR NOT arg_SOURCES OR arg_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "cloud_add_backend(NAME SOURCES file... [LIBRARIES target...]): a name is of "
+                        "lower-case letters, digits and '_'")
+  endif()
+  include(GNUInstallDirs)
+  # Not a variable of this file: include_guard() would leave it unset in a second folder.
+  set(map ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/backend.map)
   set(target cloud_backend_${name})
   add_library(${target} MODULE ${arg_SOURCES})
   target_link_libraries(${target} PRIVATE SpankCloud::sdk ${arg_LIBRARIES})
   target_link_options(
-    ${target} PRIVATE -Wl,--version-script=${_cloud_backend_map} -Wl,-z,defs -Wl,-z,nodelete
+    ${target} PRIVATE -Wl,--version-script=${map} -Wl,-z,defs -Wl,-z,nodelete
     -Wl,-z,now)
   set_target_properties(
     ${target}
@@ -19,7 +25,7 @@ function(cloud_add_backend name)
                CXX_VISIBILITY_PRESET hidden
                C_VISIBILITY_PRESET hidden
                VISIBILITY_INLINES_HIDDEN ON
-               LINK_DEPENDS ${_cloud_backend_map}
+               LINK_DEPENDS ${map}
                LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/backends)
   install(TARGETS ${target} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/spank-cloud/backends)
 endfunction()

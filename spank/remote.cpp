@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "spank/remote.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
+#include "core/job/published_state.hpp"
+
+namespace cloud::spank {
+namespace {
+
+constexpr int kRefused = 125;  ///< exit status of a task that was not started
+constexpr std::uint32_t kBatchStep = 0xfffffffb;
+
+// Of this slurmd; several may share a host.
+std::string node_name() {
+  const char* name = std::getenv("SLURMD_NODENAME");
+  if (name != nullptr) return name;
+  std::array<char, 256> host{};
+  ::gethostname(host.data(), host.size() - 1);
+  return std::string{host.data()}.substr(0, std::string_view{host.data()}.find('.'));
+}
+
+std::string node_of_task(spank_t spank) {
+  std::array<char, 256> name{};
+  if (spank_getenv(spank, "SLURMD_NODENAME", name.data(), name.size() - 1) == ESPANK_SUCCESS) {
+    return name.data();
+  }
+  return node_name();
+}
+
+std::optional<std::string> job_variable(spank_t spank, const std::string& name) {
+  std::vector<char> value(64 * 1024);
+  if (spank_getenv(spank, name.c_str(), value.data(), static_cast<int>(value.size())) != ESPANK_SUCCESS) {
+    return std::nullopt;
+  }
+  return std::string{value.data()};
+}
+
+[[noreturn]] void refuse(const std::string& reason) {
+  slurm_error("spank_cloud: %s", reason.c_str());
+  ::_exit(kRefused);
+}
+
+// The client's plugin has put `enter` in front already, or the node's does it here.
+bool runs_enter(char** argv, int argc, const std::string& enter) {
+  return argc > 0 && enter == argv[0];
+}
+
+void run_inside(spank_t spank, const Installation& installation, const std::string& dir) {
+  int argc = 0;
+  char** argv = nullptr;
+  if (spank_get_item(spank, S_JOB_ARGV, &argc, &argv) != ESPANK_SUCCESS || argc < 1) {
+    refuse("Slurm does not say what the task is: this release of Slurm is not supported");
+  }
+  const auto enter = installation.libexec + "/enter";
+  if (::access(enter.c_str(), X_OK) != 0) {
+    refuse(enter + " is not on this node: spank-cloud is not fully installed here");
+  }
+  if (spank_setenv(spank, "SLURM_CLOUD_DIR", dir.c_str(), 1) != ESPANK_SUCCESS) {
+    refuse("cannot set the task's environment");
+  }
+  if (runs_enter(argv, argc, enter)) return;
+  if (spank_setenv(spank, "SLURM_CLOUD_COMMAND", argv[0], 1) != ESPANK_SUCCESS) {
+    refuse("cannot set the task's environment");
+  }
+  // The array is the task's own; Slurm executes what stands in it after the TaskProlog.
+  argv[0] = ::strdup(enter.c_str());
+}
+
+// What this step wants; the job's mode is the default.
+std::string wanted_mode(spank_t spank, const Options& step_options, const PublishedState& state) {
+  if (const auto& given = step_options.value(Option::run)) return *given;
+  if (const auto variable = job_variable(spank, "SLURM_CLOUD_RUN"); variable && parse_run(*variable)) {
+    return *variable;
+  }
+  return state.run;
+}
+
+void check_type(const Options& step_options, const PublishedState& state) {
+  for (const auto option : {Option::type, Option::cloud}) {
+    const auto& given = step_options.value(option);
+    if (given && *given != state.type) {
+      refuse("this step asks for --cloud-type=" + *given + " and its job has a machine of type " +
+             state.type + ": a job's steps share its machine");
+    }
+  }
+}
+
+bool asks_for_machine(const Options& step_options) {
+  const auto& create = step_options.value(Option::create);
+  if (create && *create == "no") return false;
+  return step_options.value(Option::type) || step_options.value(Option::cloud);
+}
+
+}  // namespace
+
+void start_keeper(spank_t spank, const Installation& installation) {
+  std::uint32_t job_id = 0;
+  std::uint64_t memory_mb = 0;
+  if (spank_get_item(spank, S_JOB_ID, &job_id) != ESPANK_SUCCESS) return;
+  const auto node = node_of_task(spank);
+  const auto dir = published_dir(installation.run_dir, node, job_id);
+  const auto state = read_published_state(dir);
+  if (!state || state->phase != MachinePhase::prepared) return;
+  spank_get_item(spank, S_JOB_ALLOC_MEM, &memory_mb);
+
+  const auto program = installation.libexec + "/keeper";
+  std::vector<std::string> words{program,  "--config", installation.config,
+                                 "--job",  std::to_string(job_id), "--node", node,
+                                 "--stepd", std::to_string(::getpid()), "--memory-mb",
+                                 std::to_string(memory_mb)};
+  std::vector<char*> argv;
+  for (auto& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  // No variable of the job's reaches a process of root's.
+  char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
+  char* const environment[] = {path, nullptr};
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawnattr_init(&attributes);
+  for (const int fd : {0, 1, 2}) {
+    ::posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
+  }
+  ::posix_spawnattr_setsigmask(&attributes, &none);
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+  pid_t pid = 0;
+  const int problem = ::posix_spawn(&pid, program.c_str(), &actions, &attributes, argv.data(), environment);
+  ::posix_spawn_file_actions_destroy(&actions);
+  ::posix_spawnattr_destroy(&attributes);
+  if (problem != 0) {
+    slurm_error("spank_cloud: cannot start %s: %s", program.c_str(), std::strerror(problem));
+    return;
+  }
+  // The parent half of the keeper ends as soon as the other is in the job's cgroup.
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (status != 0) slurm_error("spank_cloud: the keeper of job %u did not start", job_id);
+}
+
+void place_task(spank_t spank, const Installation& installation, const Options& step_options) {
+  std::uint32_t job_id = 0;
+  std::uint32_t step_id = 0;
+  if (spank_get_item(spank, S_JOB_ID, &job_id) != ESPANK_SUCCESS) return;
+  spank_get_item(spank, S_JOB_STEPID, &step_id);
+  const auto dir = published_dir(installation.run_dir, node_of_task(spank), job_id);
+  const auto state = read_published_state(dir);
+  if (!state) {
+    if (state.error().os_errno != ENOENT) refuse(state.error().message);
+    if (!asks_for_machine(step_options)) return;
+    refuse("job " + std::to_string(job_id) + " has no machine on node " + node_of_task(spank) +
+           ": ask for it when the job is made (salloc or sbatch --cloud-type=...); where that was done, "
+           "the Prolog of spank-cloud did not run on this node");
+  }
+  if (state->version != CLOUD_VERSION) {
+    refuse("the node's prolog is of spank-cloud " + state->version + " and its plugin of " CLOUD_VERSION
+           ": the administrators have to install one of them again");
+  }
+  check_type(step_options, *state);
+  const bool is_batch = step_id == kBatchStep;
+  const auto mode = wanted_mode(spank, step_options, *state);
+  const bool inside = mode == "all" || (mode == "steps" && !is_batch);
+  if (state->phase == MachinePhase::failed && (inside || is_batch || state->type.empty())) {
+    refuse(state->reason);
+  }
+  spank_setenv(spank, "CLOUD_ACCESS", (dir + "/access").c_str(), 1);
+  spank_setenv(spank, "CLOUD_MACHINE", state->hostname.c_str(), 1);
+  if (inside) run_inside(spank, installation, dir);
+}
+
+}  // namespace cloud::spank

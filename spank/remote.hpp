@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The plugin's part on the compute node, inside slurmstepd.
+#pragma once
+
+extern "C" {
+#include <slurm/spank.h>
+}
+
+#include <string>
+
+#include "spank/options.hpp"
+
+namespace cloud::spank {
+
+struct Installation {
+  std::string config;   ///< cloud.toml, for srun and the keeper
+  std::string run_dir;  ///< of the published states; cloud.run_dir shall say the same
+  std::string libexec;  ///< the folder of keeper and enter
+};
+
+/// Starts the keeper of a job that has a machine, from the extern step, where the job's cgroup exists
+/// and Slurm says how much of the node is the job's.
+void start_keeper(spank_t spank, const Installation& installation);
+
+/// Decides, as the user and in the task's own process, whether the task runs inside the job's machine.
+/// A task that shall run inside gets `enter` as its program; one that shall not run ends here with the
+/// reason on the user's terminal. Never returns for a task that may not run.
+void place_task(spank_t spank, const Installation& installation, const Options& step_options);
+
+}  // namespace cloud::spank

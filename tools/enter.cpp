@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Takes the job's user into the job's machine. As a task, Slurm executes it in the place of the user's
+// command, which is then in SLURM_CLOUD_COMMAND; by hand, `enter --dir DIR -- [COMMAND...]`. It has no
+// privilege: the kernel lets the owner of a user namespace in, and nobody else.
+#include <unistd.h>
+
+#include <climits>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tools/machine_entry.hpp"
+
+namespace {
+
+constexpr int kNotStarted = 125;
+
+[[noreturn]] void refuse(const std::string& reason) {
+  std::fprintf(stderr, "spank_cloud: error: %s\n", reason.c_str());
+  std::exit(kNotStarted);
+}
+
+std::string current_directory() {
+  char buffer[PATH_MAX];
+  return ::getcwd(buffer, sizeof buffer) == nullptr ? std::string{"/"} : std::string{buffer};
+}
+
+std::string shell() {
+  const char* wanted = std::getenv("SHELL");
+  return wanted == nullptr ? "/bin/sh" : wanted;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::string dir;
+  std::string command;
+  std::vector<char*> arguments;
+  if (const char* task = std::getenv("SLURM_CLOUD_COMMAND")) {
+    const char* where = std::getenv("SLURM_CLOUD_DIR");
+    if (where == nullptr) {
+      refuse("this node's slurmd has no spank_cloud plugin (plugstack.conf): the task was not started on "
+             "the bare host; tell the administrators");
+    }
+    command = task;
+    dir = where;
+    ::unsetenv("SLURM_CLOUD_COMMAND");
+    ::unsetenv("SLURM_CLOUD_DIR");
+    arguments.assign(argv, argv + argc);
+    arguments.front() = command.data();
+  } else if (argc >= 4 && std::string_view{argv[1]} == "--dir" && std::string_view{argv[3]} == "--") {
+    dir = argv[2];
+    arguments.assign(argv + 4, argv + argc);
+    if (arguments.empty()) {
+      command = shell();
+      arguments.push_back(command.data());
+    }
+    command = arguments.front();
+  } else {
+    refuse("usage: enter --dir DIR -- [COMMAND [ARGUMENT...]]");
+  }
+  arguments.push_back(nullptr);
+  const auto directory = current_directory();
+  const auto state = cloud::wait_until_ready(dir);
+  if (!state) refuse(state.error().message);
+  if (auto joined = cloud::join_machine(*state); !joined) refuse(joined.error().message);
+  cloud::run_in_machine(command.c_str(), arguments.data(), directory);
+}
