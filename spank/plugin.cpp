@@ -32,6 +32,7 @@ struct Plugin {
   SiteSummary site;
   Options options;
   std::string types_text;  ///< outlives the registered options
+  bool wraps_task = false;  ///< srun only: the task's program becomes `enter`
 };
 
 Plugin& plugin() {
@@ -151,8 +152,7 @@ int hand_to_prolog(spank_t spank, const Request& request) {
       return -1;
     }
   }
-  // Reaches the tasks: a node whose plugin is missing has no other way to know.
-  ::setenv("SLURM_CLOUD_REQUESTED", request.type.c_str(), 1);
+  plugin().wraps_task = request.run != RunMode::host;
   return 0;
 }
 
@@ -205,6 +205,15 @@ int slurm_spank_init_post_opt(spank_t spank, int, char**) {
     // An optional plugin's failure here is logged only: the job would go on without its machine.
     if (status != 0) ::_exit(255);
     return status;
+  });
+}
+
+// A node without this plugin would run the task on the bare host. It runs what srun sends it, though:
+// `enter`, which such a node does not have or which finds that nobody has told it where to go.
+int slurm_spank_local_user_init(spank_t spank, int, char**) {
+  return guarded([&] {
+    if (spank_context() == S_CTX_LOCAL && plugin().wraps_task) wrap_task(spank, plugin().installation);
+    return 0;
   });
 }
 

@@ -55,7 +55,8 @@ bool runs_enter(char** argv, int argc, const std::string& enter) {
   return argc > 0 && enter == argv[0];
 }
 
-void run_inside(spank_t spank, const Installation& installation, const std::string& dir) {
+void run_inside(spank_t spank, const Installation& installation, const std::string& dir,
+                bool is_batch) {
   int argc = 0;
   char** argv = nullptr;
   if (spank_get_item(spank, S_JOB_ARGV, &argc, &argv) != ESPANK_SUCCESS || argc < 1) {
@@ -68,12 +69,26 @@ void run_inside(spank_t spank, const Installation& installation, const std::stri
   if (spank_setenv(spank, "SLURM_CLOUD_DIR", dir.c_str(), 1) != ESPANK_SUCCESS) {
     refuse("cannot set the task's environment");
   }
+  // Slurm's copy of the batch script is not in the machine: `enter` opens it before it goes there.
+  if (is_batch) spank_setenv(spank, "SLURM_CLOUD_SCRIPT", "1", 1);
   if (runs_enter(argv, argc, enter)) return;
   if (spank_setenv(spank, "SLURM_CLOUD_COMMAND", argv[0], 1) != ESPANK_SUCCESS) {
     refuse("cannot set the task's environment");
   }
   // The array is the task's own; Slurm executes what stands in it after the TaskProlog.
   argv[0] = ::strdup(enter.c_str());
+}
+
+// The client did not know that the job's mode is "host".
+void run_on_host(spank_t spank, const Installation& installation) {
+  int argc = 0;
+  char** argv = nullptr;
+  if (spank_get_item(spank, S_JOB_ARGV, &argc, &argv) != ESPANK_SUCCESS) return;
+  if (!runs_enter(argv, argc, installation.libexec + "/enter")) return;
+  const auto command = job_variable(spank, "SLURM_CLOUD_COMMAND");
+  if (!command) refuse("the step's command got lost on its way");
+  argv[0] = ::strdup(command->c_str());
+  spank_unsetenv(spank, "SLURM_CLOUD_COMMAND");
 }
 
 // What this step wants; the job's mode is the default.
@@ -102,6 +117,14 @@ bool asks_for_machine(const Options& step_options) {
 }
 
 }  // namespace
+
+void wrap_task(spank_t spank, const Installation& installation) {
+  int argc = 0;
+  char** argv = nullptr;
+  if (spank_get_item(spank, S_JOB_ARGV, &argc, &argv) != ESPANK_SUCCESS || argc < 1) return;
+  ::setenv("SLURM_CLOUD_COMMAND", argv[0], 1);
+  argv[0] = ::strdup((installation.libexec + "/enter").c_str());
+}
 
 void start_keeper(spank_t spank, const Installation& installation) {
   std::uint32_t job_id = 0;
@@ -177,7 +200,11 @@ void place_task(spank_t spank, const Installation& installation, const Options& 
   }
   spank_setenv(spank, "CLOUD_ACCESS", (dir + "/access").c_str(), 1);
   spank_setenv(spank, "CLOUD_MACHINE", state->hostname.c_str(), 1);
-  if (inside) run_inside(spank, installation, dir);
+  if (inside) {
+    run_inside(spank, installation, dir, is_batch);
+  } else {
+    run_on_host(spank, installation);
+  }
 }
 
 }  // namespace cloud::spank

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The plugin's part on the compute node, inside slurmstepd.
+// What the plugin does with jobs and tasks: on the compute node, inside slurmstepd, and in srun.
 #pragma once
 
 extern "C" {
@@ -18,6 +18,9 @@ struct Installation {
   std::string run_dir;  ///< of the published states; cloud.run_dir shall say the same
   std::string libexec;  ///< the folder of keeper and enter
 };
+
+/// In srun: puts `enter` in the place of the step's program, which goes to SLURM_CLOUD_COMMAND.
+void wrap_task(spank_t spank, const Installation& installation);
 
 /// Starts the keeper of a job that has a machine, from the extern step, where the job's cgroup exists
 /// and Slurm says how much of the node is the job's.

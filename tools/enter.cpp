@@ -38,6 +38,7 @@ std::string shell() {
 int main(int argc, char** argv) {
   std::string dir;
   std::string command;
+  std::string script;
   std::vector<char*> arguments;
   if (const char* task = std::getenv("SLURM_CLOUD_COMMAND")) {
     const char* where = std::getenv("SLURM_CLOUD_DIR");
@@ -47,7 +48,9 @@ int main(int argc, char** argv) {
     }
     command = task;
     dir = where;
+    if (std::getenv("SLURM_CLOUD_SCRIPT") != nullptr) script = cloud::open_script(command);
     ::unsetenv("SLURM_CLOUD_COMMAND");
+    ::unsetenv("SLURM_CLOUD_SCRIPT");
     ::unsetenv("SLURM_CLOUD_DIR");
     arguments.assign(argv, argv + argc);
     arguments.front() = command.data();
@@ -67,5 +70,6 @@ int main(int argc, char** argv) {
   const auto state = cloud::wait_until_ready(dir);
   if (!state) refuse(state.error().message);
   if (auto joined = cloud::join_machine(*state); !joined) refuse(joined.error().message);
+  if (!script.empty()) command = script;
   cloud::run_in_machine(command.c_str(), arguments.data(), directory);
 }

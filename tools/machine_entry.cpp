@@ -188,6 +188,11 @@ Result<void> join_machine(const PublishedState& state) {
   return {};
 }
 
+std::string open_script(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY);
+  return fd < 0 ? std::string{} : "/proc/self/fd/" + std::to_string(fd);
+}
+
 void run_in_machine(const char* command, char** argv, const std::string& directory) {
   SavedSignals saved;
   hand_on_signals(saved);

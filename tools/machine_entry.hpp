@@ -16,6 +16,10 @@ namespace cloud {
 /// job's user. Children of the caller are processes of the machine.
 [[nodiscard]] Result<void> join_machine(const PublishedState& state);
 
+/// Opens a script of the host and returns a name of it that also works in the machine, "" where it
+/// cannot be opened. The descriptor stays open in the task: the interpreter reads from it.
+[[nodiscard]] std::string open_script(const std::string& path);
+
 /// Runs a program in the machine as a child with the caller's ids, files and environment, hands on
 /// the signals that the caller gets, and ends as the child has ended. `command` is looked up in the
 /// machine's PATH. Never returns.
