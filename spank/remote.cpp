@@ -191,11 +191,13 @@ void place_task(spank_t spank, const Installation& installation, const Options& 
     refuse("the node's prolog is of spank-cloud " + state->version + " and its plugin of " CLOUD_VERSION
            ": the administrators have to install one of them again");
   }
-  check_type(step_options, *state);
   const bool is_batch = step_id == kBatchStep;
+  // Failed before a type was even agreed on.
+  if (state->phase == MachinePhase::failed && state->type.empty()) refuse(state->reason);
+  check_type(step_options, *state);
   const auto mode = wanted_mode(spank, step_options, *state);
   const bool inside = mode == "all" || (mode == "steps" && !is_batch);
-  if (state->phase == MachinePhase::failed && (inside || is_batch || state->type.empty())) {
+  if (state->phase == MachinePhase::failed && (inside || is_batch)) {
     refuse(state->reason);
   }
   spank_setenv(spank, "CLOUD_ACCESS", (dir + "/access").c_str(), 1);

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# What the system tests share. Each test is a bash file that sources this, and runs jobs as the
+# playground's user on the playground's Slurm. PLAYGROUND is its folder.
+set -uo pipefail
+
+[ -n "${PLAYGROUND:-}" ] && [ -d "$PLAYGROUND/slurm" ] || { echo "skipped: no playground is up (run ./run-tests)"; exit 77; }
+export SLURM_CONF=$PLAYGROUND/slurm/slurm.conf
+NODE=$(sed -n 's/^NodeName=\([^ ]*\) .*/\1/p' "$SLURM_CONF")
+JOB_USER=$(cat "$PLAYGROUND/etc/user")
+JOB_UID=$(id -u "$JOB_USER")
+HOME_DIR=$PLAYGROUND/home
+STATE=$PLAYGROUND/state/$NODE
+LEASES=$PLAYGROUND/etc/spank-cloud/iplist.csv
+CONFIG=$PLAYGROUND/etc/spank-cloud/cloud.toml
+LIBEXEC=$PLAYGROUND/prefix/libexec/spank-cloud
+failures=0
+cd "$HOME_DIR"
+
+# Runs a command as the ordinary user with a clean environment; never longer than a minute.
+as_user() {
+  runuser -u "$JOB_USER" -- env -i PATH=/usr/local/bin:/usr/bin:/bin HOME="$HOME_DIR" USER="$JOB_USER" \
+    SHELL=/bin/bash SLURM_CONF="$SLURM_CONF" ${AS_USER_ENV:-} timeout 60 "$@"
+}
+fail() { echo "not ok - $*"; failures=$((failures + 1)); }
+ok() { echo "ok - $*"; }
+# NAME EXPECTED ACTUAL
+is() { if [ "$2" = "$3" ]; then ok "$1"; else fail "$1: expected '$2', got '$3'"; fi; }
+# NAME PART TEXT
+has() { case $3 in *"$2"*) ok "$1" ;; *) fail "$1: no '$2' in: $3" ;; esac; }
+lacks() { case $3 in *"$2"*) fail "$1: '$2' is in: $3" ;; *) ok "$1" ;; esac; }
+# SECONDS COMMAND...: polls until it succeeds.
+eventually() {
+  local end=$((SECONDS + $1))
+  shift
+  until "$@"; do [ $SECONDS -lt $end ] || return 1; sleep 0.1; done
+}
+no_jobs() { [ -z "$(squeue -h -o %A)" ]; }
+job_id_of() { squeue -h -n "$1" -o %A; }
+is_running() { [ "$(squeue -h -n "$1" -o %t)" = R ]; }
+
+# The promise of every test: nothing of any job is left, and the node is idle.
+node_is_clean() {
+  local left=''
+  eventually 40 no_jobs || left+=" jobs: $(squeue -h -o '%A %t' | tr '\n' ',')"
+  eventually 20 sh -c "sinfo -h -n $NODE -o %T | grep -qx idle" || left+=" node: $(sinfo -h -n "$NODE" -o '%T %E')"
+  left+=$(find "$STATE/jobs" "$STATE/machines" "$PLAYGROUND/run/$NODE/jobs" -mindepth 1 -maxdepth 1 2>/dev/null | sed 's/^/ file:/')
+  left+=$(grep -v '^#' "$LEASES" | grep -v ';;' | sed 's/^/ lease:/')
+  left+=$(ip -o link | grep -o ' vc[0-9a-f]\{12\}' | sed 's/^/ veth:/')
+  left+=$(find /sys/fs/cgroup -path "*slurm_$NODE/uid_*" -name 'job_*' 2>/dev/null | sed 's/^/ cgroup:/')
+  left+=$(grep -o " $PLAYGROUND/state[^ ]*" /proc/self/mounts | sed 's/^/ mount:/')
+  left+=$(pgrep -f "$LIBEXEC/keeper" | sed 's/^/ keeper:/')
+  [ -z "$left" ] || { echo "$left"; return 1; }
+}
+finish() {
+  local left
+  if left=$(node_is_clean); then ok "nothing is left"; else fail "left:$left"; fi
+  [ "$failures" = 0 ] || { echo "$failures failed"; exit 1; }
+  exit 0
+}

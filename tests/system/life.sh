@@ -1,0 +1,80 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Jobs that end in every way, many at once, and hooks that are killed in the middle.
+. "$(dirname "$0")/lib.sh"
+srun_in() { as_user srun -Q --cloud-type=lxc "$@"; }
+
+srun_in -J victim sleep 60 >victim.out 2>&1 &
+eventually 20 is_running victim
+sleep 0.5
+scancel "$(job_id_of victim)"
+wait $!
+if left=$(node_is_clean); then ok "scancel leaves nothing"; else fail "scancel leaves:$left"; fi
+
+job=$(as_user sbatch --parsable --array=1-12 -o 'array.%a' --cloud-type=lxc --wrap 'srun -Q hostname')
+eventually 60 no_jobs
+is "an array of 12: each element its own machine" 12 "$(cat array.* | sort -u | wc -l)"
+for i in $(seq 20); do as_user sbatch -Q --parsable -o "many.$i" --cloud-type=lxc --wrap 'srun -Q hostname' >/dev/null & done
+wait
+eventually 90 no_jobs
+is "20 jobs at once" 20 "$(cat many.* | sort -u | wc -l)"
+if left=$(node_is_clean); then ok "they leave nothing"; else fail "they leave:$left"; fi
+
+for i in $(seq "${CANCEL_ROUNDS:-25}"); do
+  job=$(as_user sbatch -Q --parsable -o /dev/null --cloud-type=lxc --wrap 'srun -Q sleep 30')
+  sleep "0.$((RANDOM % 4))$((RANDOM % 10))"
+  scancel "$job"
+done
+if left=$(node_is_clean); then ok "jobs cancelled at random moments leave nothing"; else fail "cancelled jobs leave:$left"; fi
+
+job=$(as_user sbatch -Q --parsable -o requeue.out --requeue --cloud-type=lxc --wrap 'srun -Q hostname; sleep 20')
+eventually 20 grep -q "$NODE-" requeue.out
+scontrol requeue "$job"
+scontrol update jobid="$job" StartTime=now 2>/dev/null
+eventually 150 sh -c "scontrol show job $job | grep -q 'Restarts=1' && squeue -h -j $job -o %t | grep -qx R"
+: >requeue.out
+eventually 20 test -d "$STATE/jobs/$job"
+is "a requeued job has a record of its second run" 1 "$(sed -n 's/.*"restart_count": \([0-9]*\).*/\1/p' "$STATE/jobs/$job/record.json")"
+scancel "$job"
+
+srun_in -J ended --cloud-run=host sh -c 'sleep 1; kill -9 $(cat pid) 2>/dev/null; sleep 20' >ended.out 2>&1 &
+eventually 20 test -s "$STATE/../../run/$NODE/jobs/$(job_id_of ended)/access"
+id=$(job_id_of ended)
+pid=$(sed -n 's/^init_pid=//p' "$PLAYGROUND/run/$NODE/jobs/$id/state")
+kill -9 "$pid"
+if eventually 10 grep -q phase=ended "$PLAYGROUND/run/$NODE/jobs/$id/state"; then ok "a machine that ends by itself is noticed"; else fail "the end of a machine went unnoticed"; fi
+scancel "$id"
+
+# The hooks by hand, killed between any two system calls that matter.
+hook() {
+  env -i SLURM_JOB_ID="$2" SLURM_JOB_UID="$JOB_UID" SLURM_JOB_GID="$(id -g "$JOB_USER")" SLURM_JOB_USER="$JOB_USER" \
+    SLURMD_NODENAME="$NODE" SLURM_JOB_RESTART_COUNT="${3:-0}" SPANK_cloud_type=lxc "$LIBEXEC/$1" --config "$CONFIG"
+}
+hook epilog 888001 >/dev/null 2>&1; is "an epilog without a prolog" 0 $?
+for n in $(seq 40); do
+  hook prolog 888002 >/dev/null 2>&1 &
+  pid=$!
+  sleep "0.0$(printf %02d $((n % 20)))"
+  kill -9 $pid 2>/dev/null
+  wait $pid 2>/dev/null
+  hook epilog 888002 >killed.log 2>&1 || fail "the epilog after a killed prolog (round $n): $(cat killed.log)"
+  [ ! -e "$STATE/jobs/888002" ] && ! grep -q 888002 "$LEASES" && [ ! -e "$STATE/machines/sc-$NODE-888002" ] ||
+    { fail "round $n leaves something: $(cat killed.log)"; break; }
+done
+ok "prologs killed at 40 moments, each cleaned by its epilog"
+hook prolog 888003 >/dev/null 2>&1
+before=$(cat "$STATE/jobs/888003/record.json")
+hook prolog 888003 >/dev/null 2>&1
+is "a second prolog of the same run changes nothing" "$before" "$(cat "$STATE/jobs/888003/record.json")"
+hook prolog 888003 1 >/dev/null 2>&1
+is "a prolog of the next run starts over" 1 "$(grep -c ';888003;USED' "$LEASES")"
+hook epilog 888003 0 >late.log 2>&1
+has "a late epilog of the run before leaves it alone" "late epilog" "$(cat late.log)"
+echo garbage >"$STATE/jobs/888003/record.json"
+hook epilog 888003 1 >garbage.log 2>&1; is "an unreadable record does not drain the node" 0 $?
+is "its lease is freed" 0 "$(grep -c ';888003;' "$LEASES")"
+is "a copy of it is kept" 1 "$(ls "$STATE/quarantine" | wc -l)"
+rm -rf "$STATE/quarantine"
+hook prolog 888004 >/dev/null 2>&1
+(hook epilog 888004 & hook epilog 888004 & wait) >/dev/null 2>&1; is "two epilogs at once" 0 $?
+finish

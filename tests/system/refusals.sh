@@ -1,0 +1,86 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Bad input: a clear word on the user's terminal, a job that fails, a node that stays.
+. "$(dirname "$0")/lib.sh"
+run() { as_user srun -Q "$@" hostname 2>&1; }
+refused() {  # NAME PART OPTION...
+  local name=$1 part=$2 text
+  shift 2
+  text=$(run "$@")
+  if [ $? = 0 ]; then fail "$name: the job ran"; else has "$name" "$part" "$text"; fi
+}
+long=$(printf 'a%.0s' $(seq 300))
+refused "unknown type" "choose lxc" --cloud-type=kvm
+refused "unknown image" "this site has tiny, tiny-squashfs" --cloud=lxc --cloud-image=nope
+refused "lone image" "needs a type" --cloud-image=tiny
+refused "contradiction" "contradict" --cloud=lxc --cloud-type=kvm
+refused "bad create" "choose yes or no" --cloud-create=maybe
+refused "bad run" "choose steps, all or host" --cloud=lxc --cloud-run=x
+refused "missing mount" "/no/such: No such file" --cloud=lxc --cloud-mount=/no/such
+refused "foreign mount" "Permission denied" --cloud=lxc --cloud-mount=/root
+refused "a socket as mount" "neither a folder nor a regular file" --cloud=lxc --cloud-mount="$PLAYGROUND/slurm/munge/socket:/mnt/s"
+refused "mount over /proc" "shall not be at or below /proc" --cloud=lxc --cloud-mount=/tmp:/proc/x
+refused "relative mount" "absolute path" --cloud=lxc --cloud-mount=tmp
+refused "dots in mount" "'..'" --cloud=lxc --cloud-mount=/tmp/../root
+for value in 'l;touch pwned' '$(touch pwned)' '`touch pwned`' '../lxc' '' "$long" $'lxc\nx' 'lxç' '-x' '%n'; do
+  refused "type '${value:0:12}'" "--cloud-type" --cloud-type="$value"
+  refused "image '${value:0:12}'" "--cloud-image" --cloud=lxc --cloud-image="$value"
+done
+is "no payload ran" "" "$(find "$HOME_DIR" -name 'pwned*')"
+has "root gets no machine" "ordinary user" "$(timeout 60 srun -Q --cloud=lxc hostname 2>&1)"
+
+text=$(as_user salloc -Q -n1 sh -c 'srun -Q --cloud-type=lxc hostname' 2>&1)
+has "a step cannot ask for what its job has not" "has no machine on node" "$text"
+
+# Anybody can set what the prolog sees, without our plugin: the prolog is the boundary.
+hostile() {  # NAME PART VAR=VALUE...
+  local name=$1 part=$2
+  shift 2
+  env -i SLURM_JOB_ID=999001 SLURM_JOB_UID="$JOB_UID" SLURM_JOB_GID="$(id -g "$JOB_USER")" SLURM_JOB_USER="$JOB_USER" \
+    SLURMD_NODENAME="$NODE" "$@" "$PLAYGROUND/etc/prolog" >hostile.log 2>&1
+  is "$name: the prolog does not drain the node" 0 $?
+  has "$name" "$part" "$(cat "$PLAYGROUND/run/$NODE/jobs/999001/state" 2>&1)"
+  env -i SLURM_JOB_ID=999001 SLURM_JOB_UID="$JOB_UID" SLURMD_NODENAME="$NODE" "$PLAYGROUND/etc/epilog" >/dev/null 2>&1
+}
+hostile "newline in a type" "--cloud-type" SPANK_cloud_type=$'lxc\nphase=ready'
+hostile "path in a type" "--cloud-type" SPANK_cloud_type=../../lxc
+hostile "a huge image name" "--cloud-image" SPANK_cloud_type=lxc SPANK_cloud_image="$(head -c 100000 /dev/zero | tr '\0' a)"
+hostile "invalid UTF-8" "--cloud-mount" SPANK_cloud_type=lxc SPANK_cloud_mount=$'/tmp/\xff\xfe'
+hostile "a shell in create" "--cloud-create" SPANK_cloud_type=lxc SPANK_cloud_create='$(reboot)'
+
+broken() {  # NAME PART SED-EXPRESSION: the configuration broken in one place
+  cp "$CONFIG" config.saved
+  sed -i "$3" "$CONFIG"
+  refused "$1" "$2" --cloud=lxc
+  is "$1: a job without options runs" "$(hostname)" "$(run)"
+  cat config.saved >"$CONFIG"
+}
+broken "broken TOML" "cloud.toml:" 's/^\[cloud\]/[cloud/'
+broken "unknown key" "did you mean 'boot_timeout'?" 's/^boot_timeout/boot_timeuot/'
+broken "bridge missing" "bridge 'nobridge' does not exist" 's/^bridge = .*/bridge = "nobridge"/'
+broken "image folder missing" "No such file or directory" "s#images/tiny\"#images/gone\"#"
+broken "image is no root" "holds no root file system" "s#images/tiny\"#run\"#"
+broken "image is no squashfs" "no squashfs" "s#images/tiny\"#etc/user\"\nformat = \"squashfs\"#"
+broken "backend option" "has no option 'writeable'; did you mean 'writable'?" 's/^image = "tiny"/image = "tiny"\nwriteable = "disk"/'
+broken "no lease file" "lease file" "s#iplist.csv#nolist.csv#"
+broken "backend folder" "does not exist" "s#spank-cloud/backends#spank-cloud/nobackends#"
+
+backend=$PLAYGROUND/prefix/lib/spank-cloud/backends/cloud_backend_lxc.so
+chmod g+w "$backend"
+refused "a group-writable backend" "chmod go-w" --cloud=lxc
+chmod g-w "$backend"
+mv "$backend" "$backend.saved"
+echo text >"$backend"
+refused "a text file as backend" "shall be a shared object" --cloud=lxc
+mv "$backend.saved" "$backend"
+
+cp -p "$LEASES" leases.saved
+printf '#IP;SLURM_JOB_ID;USED\n# a remark\n10.251.7.2;;\r\nforeign line\n10.251.7.2;;\n10.251.7.3;;x;y\n10.251.7.4;;\n10.251.7.5;12' >"$LEASES"
+cp "$LEASES" leases.odd
+has "a lease file with all that can be wrong still serves" "$NODE-" "$(run --cloud=lxc)"
+eventually 20 no_jobs
+is "and keeps every byte" "$(cksum <leases.odd)" "$(cksum <"$LEASES")"
+printf '#IP;SLURM_JOB_ID;USED\n10.251.7.2;77;USED\n' >"$LEASES"
+refused "no address left" "1 of 1 leased" --cloud=lxc
+cp -p leases.saved "$LEASES"
+finish
