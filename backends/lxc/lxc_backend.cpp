@@ -13,6 +13,7 @@
 #include <spank-cloud/backend.hpp>
 
 #include "backends/lxc/bind_mount.hpp"
+#include "backends/lxc/bridge.hpp"
 #include "backends/lxc/container_config.hpp"
 #include "backends/lxc/image_files.hpp"
 #include "backends/lxc/rootfs.hpp"
@@ -167,8 +168,7 @@ class LxcBackend {
     probe();
     check_image(*spec.image);
     if (spec.network != nullptr) {
-      const auto bridge = std::string{"/sys/class/net/"} + spec.network->bridge;
-      if (!fs::exists(bridge + "/bridge")) {
+      if (!is_bridge(spec.network->bridge)) {
         throw Failure{CLOUD_E_NODE, "bridge '" + std::string{spec.network->bridge} +
                                         "' does not exist: make it (ip link add " +
                                         spec.network->bridge +
@@ -304,12 +304,7 @@ class LxcBackend {
                                       because(first_log_error(work_dir))};
     }
     if (spec.network == nullptr) return;
-    // An isolated port reaches the bridge and what is behind it, but no other machine's port.
-    const auto port = "/sys/class/net/" + veth_name(spec.name) + "/brport/isolated";
-    std::ofstream isolated{port};
-    if (!(isolated << "1" << std::flush)) {
-      throw system_failure(CLOUD_E_NODE, "isolate the machine's network port (" + port + ")", errno);
-    }
+    isolate_port(veth_name(spec.name));
   }
 
   // 0 once systemd has come up, as `systemctl is-system-running` knows it ("running" or "degraded").

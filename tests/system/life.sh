@@ -14,35 +14,36 @@ if left=$(node_is_clean); then ok "scancel leaves nothing"; else fail "scancel l
 job=$(as_user sbatch --parsable --array=1-12 -o 'array.%a' --cloud-type=lxc --wrap 'srun -Q hostname')
 eventually 60 no_jobs
 is "an array of 12: each element its own machine" 12 "$(cat array.* | sort -u | wc -l)"
-for i in $(seq 20); do as_user sbatch -Q --parsable -o "many.$i" --cloud-type=lxc --wrap 'srun -Q hostname' >/dev/null & done
+for i in $(seq 20); do as_user sbatch --parsable -o "many.$i" --cloud-type=lxc --wrap 'srun -Q hostname' >/dev/null & done
 wait
 eventually 90 no_jobs
 is "20 jobs at once" 20 "$(cat many.* | sort -u | wc -l)"
 if left=$(node_is_clean); then ok "they leave nothing"; else fail "they leave:$left"; fi
 
 for i in $(seq "${CANCEL_ROUNDS:-25}"); do
-  job=$(as_user sbatch -Q --parsable -o /dev/null --cloud-type=lxc --wrap 'srun -Q sleep 30')
+  job=$(as_user sbatch --parsable -o /dev/null --cloud-type=lxc --wrap 'srun -Q sleep 30')
   sleep "0.$((RANDOM % 4))$((RANDOM % 10))"
   scancel "$job"
 done
 if left=$(node_is_clean); then ok "jobs cancelled at random moments leave nothing"; else fail "cancelled jobs leave:$left"; fi
 
-job=$(as_user sbatch -Q --parsable -o requeue.out --requeue --cloud-type=lxc --wrap 'srun -Q hostname; sleep 20')
-eventually 20 grep -q "$NODE-" requeue.out
+job=$(as_user sbatch --parsable -o requeue.out --requeue --cloud-type=lxc --wrap 'srun -Q hostname; sleep 20')
+eventually 20 grep -qs "$NODE-" requeue.out
 scontrol requeue "$job"
-scontrol update jobid="$job" StartTime=now 2>/dev/null
-eventually 150 sh -c "scontrol show job $job | grep -q 'Restarts=1' && squeue -h -j $job -o %t | grep -qx R"
+eventually 10 sh -c "scontrol update jobid=$job StartTime=now 2>/dev/null"
+eventually 60 sh -c "scontrol show job $job | grep -q 'Restarts=1' && squeue -h -j $job -o %t | grep -qx R"
 : >requeue.out
 eventually 20 test -d "$STATE/jobs/$job"
 is "a requeued job has a record of its second run" 1 "$(sed -n 's/.*"restart_count": \([0-9]*\).*/\1/p' "$STATE/jobs/$job/record.json")"
 scancel "$job"
 
-srun_in -J ended --cloud-run=host sh -c 'sleep 1; kill -9 $(cat pid) 2>/dev/null; sleep 20' >ended.out 2>&1 &
-eventually 20 test -s "$STATE/../../run/$NODE/jobs/$(job_id_of ended)/access"
+srun_in -J ended --cloud-run=host sleep 30 >ended.out 2>&1 &
+eventually 20 is_running ended
 id=$(job_id_of ended)
+eventually 20 grep -qs phase=ready "$PLAYGROUND/run/$NODE/jobs/$id/state"
 pid=$(sed -n 's/^init_pid=//p' "$PLAYGROUND/run/$NODE/jobs/$id/state")
 kill -9 "$pid"
-if eventually 10 grep -q phase=ended "$PLAYGROUND/run/$NODE/jobs/$id/state"; then ok "a machine that ends by itself is noticed"; else fail "the end of a machine went unnoticed"; fi
+if eventually 10 grep -qs phase=ended "$PLAYGROUND/run/$NODE/jobs/$id/state"; then ok "a machine that ends by itself is noticed"; else fail "the end of a machine went unnoticed"; fi
 scancel "$id"
 
 # The hooks by hand, killed between any two system calls that matter.

@@ -80,6 +80,7 @@ class Host {
 };
 
 /// The keys of [backend.NAME] that the site has set; only published ones, of the published type.
+/// Valid in the constructor only: copy what is needed later.
 class Settings {
  public:
   Settings(const cloud_setting* first, std::size_t count) noexcept : first_{first}, count_{count} {}

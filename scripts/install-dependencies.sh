@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Sourced: install_dependencies installs the Debian packages that are missing, and nothing else.
+dependency_packages="g++ cmake ninja-build pkg-config libgtest-dev libgmock-dev libbenchmark-dev lxc-dev
+ liblxc-common libcgroup-dev libboost-dev libtomlplusplus-dev libcli11-dev nlohmann-json3-dev libslurm-dev
+ slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge busybox-static squashfs-tools iproute2 procps
+ bsdutils util-linux"
+
+install_dependencies() {
+  local package missing=''
+  for package in $dependency_packages; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=" $package"
+  done
+  [ -n "$missing" ] || return 0
+  if [ "$(id -u)" != 0 ]; then
+    echo "missing packages:$missing" >&2
+    echo "install them as root: apt-get install --no-install-recommends$missing" >&2
+    return 1
+  fi
+  echo "installing$missing"
+  apt-get update -qq
+  # A package's own daemons shall not start: everything here runs instances of its own.
+  local policy=/usr/sbin/policy-rc.d
+  if [ ! -e $policy ]; then
+    printf '#!/bin/sh\nexit 101\n' >$policy
+    chmod 755 $policy
+  else
+    policy=''
+  fi
+  # shellcheck disable=SC2086
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+  local status=$?
+  [ -z "$policy" ] || rm -f "$policy"
+  return $status
+}

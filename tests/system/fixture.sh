@@ -1,0 +1,14 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# up | down | run FILE: the playground that the system tests share, in $PLAYGROUND.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+if [ "$(id -u)" != 0 ] || [ -z "${PLAYGROUND:-}" ]; then
+  echo "skipped: needs root and PLAYGROUND=/a/folder/of/its/own (run ./run-tests)"
+  exit 77
+fi
+case $1 in
+  up) "$here/../cluster/playground" up --dir "$PLAYGROUND" --build "$2" ;;
+  down) "$here/../cluster/playground" down --dir "$PLAYGROUND" ;;
+  run) exec "$here/../cluster/playground" exec --dir "$PLAYGROUND" "$here/$2" ;;
+esac
