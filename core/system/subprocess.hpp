@@ -12,11 +12,11 @@ namespace cloud {
 
 struct Command {
   std::vector<std::string> argv;         ///< argv[0] is an absolute path; never a shell
-  std::vector<std::string> environment;  ///< "KEY=value"
+  std::vector<std::string> environment = {};  ///< "KEY=value"
   std::string working_directory = "/";
-  std::string output_file;  ///< stdout and stderr are appended here (made 0600); "" means /dev/null
+  std::string output_file = {};  ///< stdout and stderr are appended here (made 0600); "" means /dev/null
   std::chrono::milliseconds timeout{60'000};
-  std::function<bool()> cancelled;       ///< polled; may be empty
+  std::function<bool()> cancelled = {};  ///< polled; may be empty
 };
 
 struct Outcome {

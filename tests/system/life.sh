@@ -30,8 +30,8 @@ if left=$(node_is_clean); then ok "jobs cancelled at random moments leave nothin
 job=$(as_user sbatch --parsable -o requeue.out --requeue --cloud-type=lxc --wrap 'srun -Q hostname; sleep 20')
 eventually 20 grep -qs "$NODE-" requeue.out
 scontrol requeue "$job"
-eventually 10 sh -c "scontrol update jobid=$job StartTime=now 2>/dev/null"
-eventually 60 sh -c "scontrol show job $job | grep -q 'Restarts=1' && squeue -h -j $job -o %t | grep -qx R"
+# Slurm holds a requeued job back for two minutes, counted from the end of its first run.
+eventually 60 sh -c "scontrol update jobid=$job StartTime=now 2>/dev/null; sleep 0.5; scontrol show job $job | grep -q 'Restarts=1' && squeue -h -j $job -o %t | grep -qx R"
 : >requeue.out
 eventually 20 test -d "$STATE/jobs/$job"
 is "a requeued job has a record of its second run" 1 "$(sed -n 's/.*"restart_count": \([0-9]*\).*/\1/p' "$STATE/jobs/$job/record.json")"

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "core/job/cgroup.hpp"
+#include "core/system/atomic_file.hpp"
+#include "core/system/subprocess.hpp"
+#include "core/system/trusted_path.hpp"
+#include "tests/unit/temporary_folder.hpp"
+
+namespace cloud {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+
+TEST(AtomicFile, ReplacesTheWholeAndSetsTheMode) {
+  const TemporaryFolder folder;
+  ::umask(077);
+
+  ASSERT_TRUE(write_file(folder / "f", "old", {.mode = 0644, .owner = {}}));
+  ASSERT_TRUE(write_file(folder / "f", "new", {.mode = 0644, .owner = {}}));
+
+  struct stat status {};
+  ASSERT_EQ(::stat((folder / "f").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0644U);
+  EXPECT_EQ(*read_file(folder / "f"), "new");
+}
+
+TEST(AtomicFile, LeavesTheOldContentWhenTheDiskIsFull) {
+  const TemporaryFolder folder;
+  ASSERT_TRUE(write_file(folder / "f", "old", {}));
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    ::signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit{1000, 1000};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    const auto written = write_file(folder / "f", std::string(5000, 'x'), {});
+    ::_exit(!written && written.error().os_errno == EFBIG ? 0 : 1);
+  }
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(*read_file(folder / "f"), "old");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator{folder.path()}, {}), 1);
+}
+
+TEST(AtomicFile, DoesNotFollowALinkInThePlaceOfItsTemporaryFile) {
+  const TemporaryFolder folder;
+  std::ofstream{folder / "victim"} << "untouched";
+  std::filesystem::create_symlink(folder / "victim", folder / (".f.tmp-" + std::to_string(::getpid())));
+
+  ASSERT_TRUE(write_file(folder / "f", "new", {}));
+
+  EXPECT_EQ(*read_file(folder / "victim"), "untouched");
+}
+
+TEST(ReadFile, DoesNotHangOnAFifoAndRefusesTooMuch) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(::mkfifo((folder / "fifo").c_str(), 0600), 0);
+  std::ofstream{folder / "long"} << std::string(100, 'x');
+
+  EXPECT_THAT(read_file(folder / "fifo").error().message, HasSubstr("is not a regular file"));
+  EXPECT_THAT(read_file(folder / "long", 99).error().message, HasSubstr("is longer than 99 bytes"));
+  EXPECT_EQ(read_file(folder / "none").error().os_errno, ENOENT);
+}
+
+TEST(RemoveTree, RemovesLinksAndNotWhatTheyPointAt) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "tree/a/b");
+  std::filesystem::create_directories(folder / "kept");
+  std::ofstream{folder / "kept/f"} << "x";
+  std::filesystem::create_directory_symlink(folder / "kept", folder / "tree/a/link");
+
+  ASSERT_TRUE(remove_tree(folder / "tree"));
+  ASSERT_TRUE(remove_tree(folder / "tree"));
+
+  EXPECT_FALSE(std::filesystem::exists(folder / "tree"));
+  EXPECT_TRUE(std::filesystem::exists(folder / "kept/f"));
+}
+
+class TrustedPath : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (::getuid() != 0) GTEST_SKIP() << "needs root, to give files away";
+    std::filesystem::create_directories(folder_ + "/sub");
+    std::ofstream{folder_ + "/sub/f"} << "x";
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+  std::string folder_ = "/var/lib/spank-cloud-trusted-test-" + std::to_string(::getpid());
+};
+
+TEST_F(TrustedPath, AcceptsWhatOnlyRootCanChange) {
+  EXPECT_TRUE(require_trusted(folder_ + "/sub/f"));
+}
+
+TEST_F(TrustedPath, NamesTheComponentAndItsRemedy) {
+  const auto sub = folder_ + "/sub";
+  std::filesystem::permissions(sub, std::filesystem::perms{0775});
+  EXPECT_THAT(require_trusted(sub + "/f").error().message,
+              HasSubstr(sub + " is writable by others than root: chmod go-w " + sub));
+  std::filesystem::permissions(sub, std::filesystem::perms{0755});
+  ASSERT_EQ(::chown(sub.c_str(), 12345, 0), 0);
+  EXPECT_THAT(require_trusted(sub + "/f").error().message, HasSubstr("belongs to uid 12345"));
+  EXPECT_THAT(require_trusted(sub + "/none").error().message, HasSubstr("No such file"));
+  EXPECT_THAT(require_trusted("f").error().message, HasSubstr("not an absolute path"));
+}
+
+TEST_F(TrustedPath, LooksAtWhereALinkLeads) {
+  std::filesystem::create_directory(folder_ + "/open");
+  std::filesystem::permissions(folder_ + "/open", std::filesystem::perms{0777});
+  std::ofstream{folder_ + "/open/f"} << "x";
+  std::filesystem::create_symlink(folder_ + "/open/f", folder_ + "/sub/link");
+
+  EXPECT_THAT(require_trusted(folder_ + "/sub/link").error().message, HasSubstr("/open is writable"));
+}
+
+std::string script(const TemporaryFolder& folder, const std::string& body) {
+  const auto path = folder / "script";
+  std::ofstream{path} << "#!/bin/sh\n" + body;
+  std::filesystem::permissions(path, std::filesystem::perms{0755});
+  return path;
+}
+
+TEST(Subprocess, GivesTheExitStatusAndTheOutput) {
+  const TemporaryFolder folder;
+
+  const auto outcome = run({.argv = {script(folder, "echo $A; exit 3")}, .environment = {"A=b"},
+                            .output_file = folder / "out"});
+
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  EXPECT_EQ(outcome->kind, Outcome::Kind::exited);
+  EXPECT_EQ(outcome->code, 3);
+  EXPECT_EQ(*read_file(folder / "out"), "b\n");
+}
+
+TEST(Subprocess, ReportsAProgramThatCannotBeStarted) {
+  const auto outcome = run({.argv = {"/no/such/program"}, .environment = {}});
+
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().os_errno, ENOENT);
+  EXPECT_THAT(outcome.error().message, HasSubstr("run /no/such/program"));
+  EXPECT_THAT(run({.argv = {"sh"}, .environment = {}}).error().message, HasSubstr("absolute path"));
+}
+
+TEST(Subprocess, DoesNotWaitForADaemonThatKeepsItsOutputOpen) {
+  const TemporaryFolder folder;
+  const auto begun = std::chrono::steady_clock::now();
+
+  const auto outcome = run({.argv = {script(folder, "setsid sleep 30 & echo $! >" + (folder / "pid"))},
+                            .environment = {"PATH=/usr/bin:/bin"}, .output_file = folder / "out"});
+
+  ASSERT_TRUE(outcome);
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, 20s);
+  ::kill(std::stoi(*read_file(folder / "pid")), SIGKILL);
+}
+
+TEST(Subprocess, KillsTheGroupAtTheTimeoutAndAtTheEnd) {
+  const TemporaryFolder folder;
+  const auto late = run({.argv = {script(folder, "sleep 30 & echo $! >" + (folder / "pid") + "; wait")},
+                         .environment = {"PATH=/usr/bin:/bin"}, .timeout = 300ms});
+  ASSERT_TRUE(late);
+  EXPECT_EQ(late->kind, Outcome::Kind::timed_out);
+  const auto left = std::stoi(*read_file(folder / "pid"));
+  for (int i = 0; i < 100 && ::kill(left, 0) == 0; ++i) std::this_thread::sleep_for(10ms);
+  EXPECT_FALSE(std::filesystem::exists("/proc/" + std::to_string(left) + "/exe") && ::kill(left, 0) == 0 &&
+               std::filesystem::exists("/proc/" + std::to_string(left) + "/cwd/."));
+}
+
+TEST(Subprocess, StopsWhenCancelled) {
+  const TemporaryFolder folder;
+
+  const auto outcome = run({.argv = {script(folder, "sleep 30")}, .environment = {"PATH=/usr/bin:/bin"},
+                            .cancelled = [] { return true; }});
+
+  ASSERT_TRUE(outcome);
+  EXPECT_EQ(outcome->kind, Outcome::Kind::cancelled);
+}
+
+TEST(Cgroup, FindsTheExternStepInAnyController) {
+  const std::string text =
+      "9:name=systemd:/\n6:freezer:/slurm_n1/uid_7/job_42\n"
+      "4:memory:/slurm_n1/uid_7/job_42/step_extern/task_0\n";
+
+  EXPECT_EQ(*extern_step_path(text, 42), "/slurm_n1/uid_7/job_42/step_extern");
+  EXPECT_THAT(extern_step_path(text, 4).error().message, HasSubstr("no control group of the extern step of job 4"));
+}
+
+TEST(Cgroup, CountsACpuList) {
+  EXPECT_EQ(count_cpu_list("0-3,8"), 5U);
+  EXPECT_EQ(count_cpu_list("7"), 1U);
+  EXPECT_EQ(count_cpu_list(""), 0U);
+}
+
+}  // namespace
+}  // namespace cloud
