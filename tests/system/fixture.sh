@@ -10,5 +10,12 @@ fi
 case $1 in
   up) "$here/../cluster/playground" up --dir "$PLAYGROUND" --build "$2" ;;
   down) "$here/../cluster/playground" down --dir "$PLAYGROUND" ;;
-  run) exec "$here/../cluster/playground" exec --dir "$PLAYGROUND" "$here/$2" ;;
+  run)
+    # From here, as there is no network in the namespace where the tests run.
+    if [ "$2" = systemd.sh ] && [ ! -d "$PLAYGROUND/images/debian" ]; then
+      mmdebstrap --quiet --variant=minbase --include=systemd-sysv,dbus bookworm "$PLAYGROUND/images/debian.new"
+      mv "$PLAYGROUND/images/debian.new" "$PLAYGROUND/images/debian"
+    fi
+    exec "$here/../cluster/playground" exec --dir "$PLAYGROUND" "$here/$2"
+    ;;
 esac

@@ -27,6 +27,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <exception>
 #include <functional>
@@ -42,21 +43,21 @@ namespace sdk {
 /// What a backend throws to fail a call. Never leaves the shared object.
 class Failure : public std::runtime_error {
  public:
-  Failure(cloud_code code, const std::string& message, int os_errno = 0, int setting = -1)
+  Failure(std::int32_t code, const std::string& message, int os_errno = 0, int setting = -1)
       : std::runtime_error{message}, code_{code}, os_errno_{os_errno}, setting_{setting} {}
 
-  [[nodiscard]] cloud_code code() const noexcept { return code_; }
+  [[nodiscard]] std::int32_t code() const noexcept { return code_; }
   [[nodiscard]] int os_errno() const noexcept { return os_errno_; }
   [[nodiscard]] int setting() const noexcept { return setting_; }
 
  private:
-  cloud_code code_;
+  std::int32_t code_;
   int os_errno_;
   int setting_;
 };
 
 /// A failed system call: "open /x: No such file or directory".
-[[nodiscard]] inline Failure system_failure(cloud_code code, const std::string& what, int number) {
+[[nodiscard]] inline Failure system_failure(std::int32_t code, const std::string& what, int number) {
   return Failure{code, what + ": " + std::strerror(number), number};
 }
 
@@ -150,7 +151,7 @@ using Progress = std::function<void(const std::string& phase)>;
 
 namespace detail {
 
-inline std::int32_t report(cloud_error* err, cloud_code code, int os_errno, int setting,
+inline std::int32_t report(cloud_error* err, std::int32_t code, int os_errno, int setting,
                            std::string_view message) noexcept {
   err->code = code;
   err->os_errno = os_errno;

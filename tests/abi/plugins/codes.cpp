@@ -30,7 +30,7 @@ class Codes {
     if (throws_ == "bad_alloc") throw std::bad_alloc{};
     if (throws_ == "standard") throw std::runtime_error{"off by one"};
     if (throws_ == "integer") throw 7;
-    if (code_ != 0) throw Failure{static_cast<cloud_code>(code_), "as asked", 5};
+    if (code_ != 0) throw Failure{static_cast<std::int32_t>(code_), "as asked", 5};
   }
 
   void prepare(const cloud_machine_spec& spec) {
