@@ -22,7 +22,10 @@ int main(int argc, char** argv) {
       return 2;
     }
     cloud::log_as("epilog", input->job.job_id);
-    return cloud::run_epilog(cloud::load_site_config(*file), *input);
+    auto config = cloud::load_site_config(*file);
+    // Set by a keeper that no epilog has come for.
+    if (input->lookup("CLOUD_KEEPER_ORPHANED")) config = cloud::without_site_programs(std::move(config));
+    return cloud::run_epilog(config, *input);
   } catch (const std::exception& problem) {
     cloud::log_line(cloud::LogLevel::error, std::string{"internal error: "} + problem.what());
     // A bug of ours shall not drain the node.

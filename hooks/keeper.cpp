@@ -40,7 +40,7 @@ std::uint64_t number(const std::map<std::string, std::string>& options, const st
   const auto node = "SLURMD_NODENAME=" + order.node;
   const char* argv[] = {program.c_str(), "--config", config.c_str(), nullptr};
   const char* environment[] = {job.c_str(), node.c_str(), "SLURM_JOB_UID=0", "SLURM_JOB_GID=0",
-                               "SLURM_JOB_RESTART_COUNT=4294967295", nullptr};
+                               "SLURM_JOB_RESTART_COUNT=4294967295", "CLOUD_KEEPER_ORPHANED=1", nullptr};
   ::execve(program.c_str(), const_cast<char**>(argv), const_cast<char**>(environment));
   log_line(LogLevel::error, "cannot run " + program);
   ::_exit(1);

@@ -69,6 +69,7 @@ Result<void> MachineKeeper::settle() {
   lock_ = *std::move(lock);
   const auto extern_step = extern_step_path(own_cgroups(), order_.job_id);
   publisher_ = std::make_unique<Publisher>(config_, record_);
+  publisher_->state().keeper_pid = ::getpid();
   if (!extern_step) {
     fail(extern_step.error());
     return extern_step.error();

@@ -81,11 +81,7 @@ int reconcile(const std::string& file, const std::string& node) {
     input.job = {record.job_id, record.uid, record.gid, record.user, record.node, record.restart_count};
     input.lookup = [](std::string_view) { return std::nullopt; };
     input.cancelled = [] { return false; };
-    // The site's own epilog scripts belong to slurmd's epilog; only what is ours is done here.
-    auto ours = loaded;
-    std::erase_if(ours.config.epilog,
-                  [](const StageConfig& stage) { return stage.action == StageAction::exec; });
-    if (run_epilog(ours, input) != 0 || store.knows(record.job_id)) status = 1;
+    if (run_epilog(without_site_programs(loaded), input) != 0 || store.knows(record.job_id)) status = 1;
   }
   return status;
 }

@@ -28,6 +28,7 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
+constexpr auto kKeeperLimit = 30s;  ///< it starts before any step does
 constexpr int kNotStarted = 125;
 constexpr int kNotExecutable = 126;
 constexpr int kNotFound = 127;
@@ -147,6 +148,7 @@ Result<PublishedState> wait_until_ready(const std::string& dir) {
     if (!state) {
       return Error{Blame::node, "the machine of this job is gone: " + state.error().message};
     }
+    const auto now = Clock::now();
     switch (state->phase) {
       case MachinePhase::ready:
         return state;
@@ -154,11 +156,19 @@ Result<PublishedState> wait_until_ready(const std::string& dir) {
       case MachinePhase::ended:
         return Error{Blame::node, state->reason};
       case MachinePhase::prepared:
+        if (now - begun > kKeeperLimit) {
+          return Error{Blame::node, "the machine's keeper did not start: slurmd's log on this node says "
+                                    "why"};
+        }
+        break;
       case MachinePhase::starting:
       case MachinePhase::booting:
+        // Root's process: EPERM means that it lives, also where /proc hides it.
+        if (::kill(static_cast<pid_t>(state->keeper_pid), 0) != 0 && errno == ESRCH) {
+          return Error{Blame::node, "the machine's keeper has died before the machine was ready"};
+        }
         break;
     }
-    const auto now = Clock::now();
     if (now >= next_word) {
       const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - begun).count();
       say("waiting for the machine for " + std::to_string(seconds) + " s: " +

@@ -86,6 +86,7 @@ std::string serialize(const PublishedState& state) {
   put(text, "address", state.address);
   put(text, "progress", state.progress);
   put(text, "reason", state.reason);
+  put(text, "keeper_pid", std::to_string(state.keeper_pid));
   put(text, "init_pid", std::to_string(state.init_pid));
   put(text, "init_start_time", std::to_string(state.init_start_time));
   return text;
@@ -111,6 +112,8 @@ Result<PublishedState> parse_published_state(std::string_view text) {
       good = read_number(value, state.job_id);
     } else if (key == "uid") {
       good = read_number(value, state.uid);
+    } else if (key == "keeper_pid") {
+      good = read_number(value, state.keeper_pid);
     } else if (key == "init_pid") {
       good = read_number(value, state.init_pid);
     } else if (key == "init_start_time") {

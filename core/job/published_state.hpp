@@ -41,6 +41,7 @@ struct PublishedState {
   std::string address;   ///< IPv4, or ""
   std::string progress;  ///< one line while not ready
   std::string reason;    ///< one line when failed or ended
+  std::int64_t keeper_pid = 0;         ///< 0 until the keeper has begun
   std::int64_t init_pid = 0;           ///< 0 until ready
   std::uint64_t init_start_time = 0;   ///< field 22 of /proc/PID/stat, clock ticks since boot
 };

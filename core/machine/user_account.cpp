@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/openat2.h>
 #include <pwd.h>
 #include <sys/fsuid.h>
 #include <sys/stat.h>
@@ -86,7 +87,11 @@ Result<MachineUser> look_up_user(const JobRecord& record) {
 Result<UniqueFd> open_as_user(const MachineUser& user, const std::string& path) {
   const FileAccessAs rights{user};
   if (!rights.taken()) return Error{Blame::internal, "cannot take the rights of user " + user.name};
-  UniqueFd file{::open(path.c_str(), O_PATH | O_CLOEXEC)};
+  open_how how{};
+  how.flags = O_PATH | O_CLOEXEC;
+  // The magic links of /proc/self would lead to what this process, root's, has open.
+  how.resolve = RESOLVE_NO_MAGICLINKS;
+  UniqueFd file{static_cast<int>(::syscall(SYS_openat2, AT_FDCWD, path.c_str(), &how, sizeof how))};
   if (!file) return os_error(Blame::user, "mount source " + path, errno);
   struct stat status {};
   if (::fstat(file.value(), &status) != 0) return os_error(Blame::user, path, errno);

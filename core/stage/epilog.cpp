@@ -126,6 +126,13 @@ int run_without_record(const SiteConfig& config, const HookInput& input) {
 
 }  // namespace
 
+LoadedConfig without_site_programs(LoadedConfig loaded) {
+  for (auto* stages : {&loaded.config.prolog, &loaded.config.epilog}) {
+    std::erase_if(*stages, [](const StageConfig& stage) { return stage.action == StageAction::exec; });
+  }
+  return loaded;
+}
+
 int run_epilog(const LoadedConfig& loaded, const HookInput& input) {
   const RecordStore store{loaded.config.state_dir, input.job.node};
   auto locked = store.lock(input.job.job_id, kLockWait);

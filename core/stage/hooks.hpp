@@ -12,6 +12,10 @@ namespace cloud {
 /// drains the node.
 [[nodiscard]] int run_prolog(const LoadedConfig& loaded, const HookInput& input);
 
+/// The configuration without the site's own programs: for a clean-up that slurmd did not ask for, and
+/// whose environment would mislead them.
+[[nodiscard]] LoadedConfig without_site_programs(LoadedConfig loaded);
+
 /// Runs the epilog's stages, all of them, whatever failed before, and then removes what the record
 /// still names. Idempotent; 0 where the end state is clean, whoever cleaned.
 [[nodiscard]] int run_epilog(const LoadedConfig& loaded, const HookInput& input);

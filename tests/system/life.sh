@@ -27,16 +27,6 @@ for i in $(seq "${CANCEL_ROUNDS:-25}"); do
 done
 if left=$(node_is_clean); then ok "jobs cancelled at random moments leave nothing"; else fail "cancelled jobs leave:$left"; fi
 
-job=$(as_user sbatch --parsable -o requeue.out --requeue --cloud-type=lxc --wrap 'srun -Q hostname; sleep 20')
-eventually 20 grep -qs "$NODE-" requeue.out
-scontrol requeue "$job"
-# Slurm holds a requeued job back for two minutes, counted from the end of its first run.
-eventually 60 sh -c "scontrol update jobid=$job StartTime=now 2>/dev/null; sleep 0.5; scontrol show job $job | grep -q 'Restarts=1' && squeue -h -j $job -o %t | grep -qx R"
-: >requeue.out
-eventually 20 test -d "$STATE/jobs/$job"
-is "a requeued job has a record of its second run" 1 "$(sed -n 's/.*"restart_count": \([0-9]*\).*/\1/p' "$STATE/jobs/$job/record.json")"
-scancel "$job"
-
 srun_in -J ended --cloud-run=host sleep 30 >ended.out 2>&1 &
 eventually 20 is_running ended
 id=$(job_id_of ended)
@@ -45,6 +35,14 @@ pid=$(sed -n 's/^init_pid=//p' "$PLAYGROUND/run/$NODE/jobs/$id/state")
 kill -9 "$pid"
 if eventually 10 grep -qs phase=ended "$PLAYGROUND/run/$NODE/jobs/$id/state"; then ok "a machine that ends by itself is noticed"; else fail "the end of a machine went unnoticed"; fi
 scancel "$id"
+
+srun_in -J orphan --cloud-run=host sleep 30 >orphan.out 2>&1 &
+eventually 20 is_running orphan
+id=$(job_id_of orphan)
+eventually 20 grep -qs phase=ready "$PLAYGROUND/run/$NODE/jobs/$id/state"
+kill -9 "$(sed -n 's/^keeper_pid=//p' "$PLAYGROUND/run/$NODE/jobs/$id/state")"
+scancel "$id"
+if left=$(node_is_clean); then ok "a killed keeper leaves nothing after the epilog"; else fail "a killed keeper leaves:$left"; fi
 
 # The hooks by hand, killed between any two system calls that matter.
 hook() {

@@ -19,6 +19,7 @@ refused "bad run" "choose steps, all or host" --cloud=lxc --cloud-run=x
 refused "missing mount" "/no/such: No such file" --cloud=lxc --cloud-mount=/no/such
 refused "foreign mount" "Permission denied" --cloud=lxc --cloud-mount=/root
 refused "a socket as mount" "neither a folder nor a regular file" --cloud=lxc --cloud-mount="$PLAYGROUND/slurm/munge/socket:/mnt/s"
+refused "what root's process has open" "Too many levels of symbolic links" --cloud=lxc --cloud-mount=/proc/self/fd/2:/mnt/s
 refused "mount over /proc" "shall not be at or below /proc" --cloud=lxc --cloud-mount=/tmp:/proc/x
 refused "relative mount" "absolute path" --cloud=lxc --cloud-mount=tmp
 refused "dots in mount" "'..'" --cloud=lxc --cloud-mount=/tmp/../root
