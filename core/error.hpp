@@ -11,12 +11,12 @@ namespace cloud {
 
 /// Who has to act. Decides whether a job or a node pays for a failure.
 enum class Blame {
-  user,      ///< the job asked for what cannot be
-  busy,      ///< a shared resource has run out: try again later
-  site,      ///< the configuration or an image is wrong
-  node,      ///< this node cannot do it now
-  cancelled, ///< the job is being cancelled
-  internal,  ///< a bug of ours
+  user,       ///< the job asked for what cannot be
+  busy,       ///< a shared resource has run out: try again later
+  site,       ///< the configuration or an image is wrong
+  node,       ///< this node cannot do it now
+  cancelled,  ///< the job is being cancelled
+  internal,   ///< a bug of ours
 };
 
 [[nodiscard]] std::string_view to_string(Blame blame);
@@ -39,7 +39,7 @@ struct Error {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : content_{std::in_place_index<0>, std::move(value)} {}    // NOLINT
+  Result(T value) : content_{std::in_place_index<0>, std::move(value)} {}      // NOLINT
   Result(Error error) : content_{std::in_place_index<1>, std::move(error)} {}  // NOLINT
 
   [[nodiscard]] bool has_value() const noexcept { return content_.index() == 0; }

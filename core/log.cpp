@@ -63,7 +63,8 @@ void log_as(const std::string& program, unsigned long long job_id) {
 
 void log_line(LogLevel level, const std::string& message) {
   const auto line = std::string{"level="} + name_of(level) + " program=" + fields().program +
-                    (fields().job.empty() ? "" : " job=" + fields().job) + " msg=" + quoted(message);
+                    (fields().job.empty() ? "" : " job=" + fields().job) +
+                    " msg=" + quoted(message);
   std::fprintf(stderr, "%s\n", line.c_str());
   ::syslog(LOG_DAEMON | priority_of(level), "%s", line.c_str());
 }

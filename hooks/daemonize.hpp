@@ -8,9 +8,10 @@
 
 namespace cloud {
 
-/// Goes on in a child in a session of its own, without a terminal, with stdin on /dev/null and stdout
-/// and stderr appended to `log`. The parent ends (status 0) once `settle` has succeeded in the child,
-/// or with status 1 where it has not: who started it knows that the child is where it belongs.
+/// Goes on in a child in a session of its own, without a terminal, with stdin on /dev/null and
+/// stdout and stderr appended to `log`. The parent ends (status 0) once `settle` has succeeded in
+/// the child, or with status 1 where it has not: who started it knows that the child is where it
+/// belongs.
 void daemonize(const std::string& log, const std::function<Result<void>()>& settle);
 
 }  // namespace cloud

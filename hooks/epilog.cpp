@@ -24,7 +24,8 @@ int main(int argc, char** argv) {
     cloud::log_as("epilog", input->job.job_id);
     auto config = cloud::load_site_config(*file);
     // Set by a keeper that no epilog has come for.
-    if (input->lookup("CLOUD_KEEPER_ORPHANED")) config = cloud::without_site_programs(std::move(config));
+    if (input->lookup("CLOUD_KEEPER_ORPHANED"))
+      config = cloud::without_site_programs(std::move(config));
     return cloud::run_epilog(config, *input);
   } catch (const std::exception& problem) {
     cloud::log_line(cloud::LogLevel::error, std::string{"internal error: "} + problem.what());

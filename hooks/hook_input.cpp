@@ -13,7 +13,9 @@ namespace {
 
 volatile sig_atomic_t asked_to_end = 0;
 
-void note_signal(int) { asked_to_end = 1; }
+void note_signal(int) {
+  asked_to_end = 1;
+}
 
 }  // namespace
 
@@ -40,6 +42,8 @@ Result<HookInput> hook_input() {
   return input;
 }
 
-void close_inherited_files() { ::syscall(SYS_close_range, 3U, ~0U, 0U); }
+void close_inherited_files() {
+  ::syscall(SYS_close_range, 3U, ~0U, 0U);
+}
 
 }  // namespace cloud

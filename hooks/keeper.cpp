@@ -21,7 +21,9 @@ using namespace cloud;
 
 volatile sig_atomic_t asked_to_end = 0;
 
-void note_signal(int) { asked_to_end = 1; }
+void note_signal(int) {
+  asked_to_end = 1;
+}
 
 std::uint64_t number(const std::map<std::string, std::string>& options, const std::string& name) {
   const auto found = options.find(name);
@@ -34,13 +36,19 @@ std::uint64_t number(const std::map<std::string, std::string>& options, const st
 // The job's epilog never came: slurmd was killed, or the node's Epilog= was taken away.
 [[noreturn]] void become_epilog(const std::string& config, const KeeperOrder& order) {
   log_line(LogLevel::warn, "the job has ended and no epilog has come: cleaning up instead");
-  if (auto moved = enter_cgroup("/", ::getpid()); !moved) log_line(LogLevel::error, moved.error().message);
+  if (auto moved = enter_cgroup("/", ::getpid()); !moved)
+    log_line(LogLevel::error, moved.error().message);
   const std::string program = program_folder() + "/epilog";
   const auto job = "SLURM_JOB_ID=" + std::to_string(order.job_id);
   const auto node = "SLURMD_NODENAME=" + order.node;
   const char* argv[] = {program.c_str(), "--config", config.c_str(), nullptr};
-  const char* environment[] = {job.c_str(), node.c_str(), "SLURM_JOB_UID=0", "SLURM_JOB_GID=0",
-                               "SLURM_JOB_RESTART_COUNT=4294967295", "CLOUD_KEEPER_ORPHANED=1", nullptr};
+  const char* environment[] = {job.c_str(),
+                               node.c_str(),
+                               "SLURM_JOB_UID=0",
+                               "SLURM_JOB_GID=0",
+                               "SLURM_JOB_RESTART_COUNT=4294967295",
+                               "CLOUD_KEEPER_ORPHANED=1",
+                               nullptr};
   ::execve(program.c_str(), const_cast<char**>(argv), const_cast<char**>(environment));
   log_line(LogLevel::error, "cannot run " + program);
   ::_exit(1);
@@ -56,8 +64,9 @@ int run_keeper(int argc, char** argv) {
   const auto config_file = options["--config"];
   log_as("keeper", order.job_id);
   if (argc % 2 == 0 || order.job_id == 0 || !is_node_name(order.node) || config_file.empty()) {
-    log_line(LogLevel::error, "usage: keeper --config FILE --job ID --node NAME --stepd PID "
-                              "--memory-mb MB; it is started by the SPANK plugin");
+    log_line(LogLevel::error,
+             "usage: keeper --config FILE --job ID --node NAME --stepd PID "
+             "--memory-mb MB; it is started by the SPANK plugin");
     return 2;
   }
   const auto config = require_site_config(config_file);

@@ -149,7 +149,8 @@ Result<void> MachineKeeper::add_mounts(MachineSpec& spec) {
 
 Result<void> MachineKeeper::bring_up() {
   // What is mounted for the machine is seen by it alone and goes when the last of it ends.
-  if (::unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) {
+  if (::unshare(CLONE_NEWNS) != 0 ||
+      ::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) {
     return os_error(Blame::node, "make a private mount namespace", errno);
   }
   MachineSpec spec;
@@ -175,7 +176,8 @@ Result<void> MachineKeeper::bring_up() {
   sources_.clear();
   publish(MachinePhase::booting);
   const auto ref = machine_ref(*record_.machine);
-  auto ready = backend_->wait_ready(ref, deadline, [this](const std::string& phase) { report(phase); });
+  auto ready =
+      backend_->wait_ready(ref, deadline, [this](const std::string& phase) { report(phase); });
   if (!ready) return ready;
   const auto info = backend_->info(ref);
   if (!info) return info.error();
@@ -225,8 +227,8 @@ void MachineKeeper::report(const std::string& progress) {
 }
 
 void MachineKeeper::fail(const Error& error) {
-  log_line(LogLevel::error, "the machine failed (" + std::string{to_string(error.blame)} +
-                                "): " + error.message);
+  log_line(LogLevel::error,
+           "the machine failed (" + std::string{to_string(error.blame)} + "): " + error.message);
   publisher_->state().reason = error.message;
   publish(MachinePhase::failed);
   publisher_->log("failed: " + error.message);

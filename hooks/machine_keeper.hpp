@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The keeper: one process per job and node. It starts the job's machine in the job's cgroup, tells the
-// job's user how it is doing, and watches it. It is ended by the epilog; where no epilog comes after
-// the job's extern step has gone, it becomes the epilog itself.
+// The keeper: one process per job and node. It starts the job's machine in the job's cgroup, tells
+// the job's user how it is doing, and watches it. It is ended by the epilog; where no epilog comes
+// after the job's extern step has gone, it becomes the epilog itself.
 #pragma once
 
 #include <cstdint>

@@ -10,14 +10,17 @@ struct Names {
   std::string_view option, variable, environment;
 };
 
-constexpr std::array<Names, kAllOptions.size()> kNames{{{"cloud", "cloud", "CLOUD"},
-                                                        {"cloud-create", "cloud_create", "CLOUD_CREATE"},
-                                                        {"cloud-type", "cloud_type", "CLOUD_TYPE"},
-                                                        {"cloud-image", "cloud_image", "CLOUD_IMAGE"},
-                                                        {"cloud-run", "cloud_run", "CLOUD_RUN"},
-                                                        {"cloud-mount", "cloud_mount", "CLOUD_MOUNT"}}};
+constexpr std::array<Names, kAllOptions.size()> kNames{
+    {{"cloud", "cloud", "CLOUD"},
+     {"cloud-create", "cloud_create", "CLOUD_CREATE"},
+     {"cloud-type", "cloud_type", "CLOUD_TYPE"},
+     {"cloud-image", "cloud_image", "CLOUD_IMAGE"},
+     {"cloud-run", "cloud_run", "CLOUD_RUN"},
+     {"cloud-mount", "cloud_mount", "CLOUD_MOUNT"}}};
 
-const Names& names_of(Option option) { return kNames[static_cast<std::size_t>(option)]; }
+const Names& names_of(Option option) {
+  return kNames[static_cast<std::size_t>(option)];
+}
 
 template <typename T>
 Result<void> verdict(Result<T> parsed) {
@@ -44,9 +47,15 @@ Result<void> check(Option option, std::string_view value) {
 
 }  // namespace
 
-std::string_view option_name(Option option) { return names_of(option).option; }
-std::string_view variable_name(Option option) { return names_of(option).variable; }
-std::string_view environment_name(Option option) { return names_of(option).environment; }
+std::string_view option_name(Option option) {
+  return names_of(option).option;
+}
+std::string_view variable_name(Option option) {
+  return names_of(option).variable;
+}
+std::string_view environment_name(Option option) {
+  return names_of(option).environment;
+}
 
 Result<void> Options::set(Option option, std::string_view value) {
   if (auto good = check(option, value); !good) return good;
@@ -60,7 +69,8 @@ Result<void> Options::set_default(Option option, std::string_view value) {
 }
 
 bool Options::any() const {
-  return std::any_of(values_.begin(), values_.end(), [](const auto& value) { return value.has_value(); });
+  return std::any_of(values_.begin(), values_.end(),
+                     [](const auto& value) { return value.has_value(); });
 }
 
 Result<std::optional<Request>> Options::complete(const SiteSummary& site) {
@@ -79,7 +89,8 @@ Result<std::optional<Request>> Options::complete(const SiteSummary& site) {
     std::string have;
     for (const auto& name : types) have += (have.empty() ? "" : " or ") + name;
     return Error{Blame::user, "unknown --cloud-type '" + type + "' (choose " +
-                                  (have.empty() ? "none: this site has enabled no type" : have) + ")"};
+                                  (have.empty() ? "none: this site has enabled no type" : have) +
+                                  ")"};
   }
   values_[static_cast<std::size_t>(Option::type)] = type;
   values_[static_cast<std::size_t>(Option::create)] = "yes";

@@ -37,8 +37,8 @@ class Options {
   [[nodiscard]] bool any() const;
 
   /// Makes the implied ones explicit (--cloud=X is --cloud-type=X --cloud-create=yes; a request
-  /// without --cloud-create is one with yes) and checks them against the site. std::nullopt where no
-  /// machine is asked for.
+  /// without --cloud-create is one with yes) and checks them against the site. std::nullopt where
+  /// no machine is asked for.
   [[nodiscard]] Result<std::optional<Request>> complete(const SiteSummary& site);
 
  private:

@@ -28,10 +28,11 @@ using namespace cloud;
 using namespace cloud::spank;
 
 struct Plugin {
-  Installation installation{CLOUD_SYSCONFDIR "/spank-cloud/cloud.toml", CLOUD_RUN_DIR, CLOUD_LIBEXECDIR};
+  Installation installation{CLOUD_SYSCONFDIR "/spank-cloud/cloud.toml", CLOUD_RUN_DIR,
+                            CLOUD_LIBEXECDIR};
   SiteSummary site;
   Options options;
-  std::string types_text;  ///< outlives the registered options
+  std::string types_text;   ///< outlives the registered options
   bool wraps_task = false;  ///< srun only: the task's program becomes `enter`
 };
 
@@ -75,8 +76,9 @@ void read_arguments(int ac, char** av) {
     } else if (key == "libexec") {
       where.libexec = value;
     } else {
-      slurm_error("spank_cloud: unknown argument '%s' in plugstack.conf (config=, run_dir=, libexec=)",
-                  av[i]);
+      slurm_error(
+          "spank_cloud: unknown argument '%s' in plugstack.conf (config=, run_dir=, libexec=)",
+          av[i]);
     }
   }
 }
@@ -88,7 +90,8 @@ int register_options(spank_t spank) {
   static std::string type_help;
   type_help = "Give each node of the job a machine of this type, sized to the job";
   if (!plugin().site.default_type.empty()) {
-    type_help += " (default where another --cloud option is given: " + plugin().site.default_type + ")";
+    type_help +=
+        " (default where another --cloud option is given: " + plugin().site.default_type + ")";
   }
   const struct {
     Option option;
@@ -100,7 +103,8 @@ int register_options(spank_t spank) {
       {Option::type, types.c_str(), type_help.c_str()},
       {Option::image, "NAME", "Image of the site's catalogue to start the machine from"},
       {Option::run, "steps|all|host",
-       "What runs inside: the steps that srun starts (steps), the batch script too (all), or nothing "
+       "What runs inside: the steps that srun starts (steps), the batch script too (all), or "
+       "nothing "
        "(host)"},
       {Option::mount, "SRC[:DST][:ro]",
        "Folder or file of the host to see in the machine; several are separated by ','"},
@@ -208,11 +212,13 @@ int slurm_spank_init_post_opt(spank_t spank, int, char**) {
   });
 }
 
-// A node without this plugin would run the task on the bare host. It runs what srun sends it, though:
-// `enter`, which such a node does not have or which finds that nobody has told it where to go.
+// A node without this plugin would run the task on the bare host. It runs what srun sends it,
+// though: `enter`, which such a node does not have or which finds that nobody has told it where to
+// go.
 int slurm_spank_local_user_init(spank_t spank, int, char**) {
   return guarded([&] {
-    if (spank_context() == S_CTX_LOCAL && plugin().wraps_task) wrap_task(spank, plugin().installation);
+    if (spank_context() == S_CTX_LOCAL && plugin().wraps_task)
+      wrap_task(spank, plugin().installation);
     return 0;
   });
 }

@@ -39,7 +39,8 @@ std::string node_of_task(spank_t spank) {
 
 std::optional<std::string> job_variable(spank_t spank, const std::string& name) {
   std::vector<char> value(64 * 1024);
-  if (spank_getenv(spank, name.c_str(), value.data(), static_cast<int>(value.size())) != ESPANK_SUCCESS) {
+  if (spank_getenv(spank, name.c_str(), value.data(), static_cast<int>(value.size())) !=
+      ESPANK_SUCCESS) {
     return std::nullopt;
   }
   return std::string{value.data()};
@@ -94,7 +95,8 @@ void run_on_host(spank_t spank, const Installation& installation) {
 // What this step wants; the job's mode is the default.
 std::string wanted_mode(spank_t spank, const Options& step_options, const PublishedState& state) {
   if (const auto& given = step_options.value(Option::run)) return *given;
-  if (const auto variable = job_variable(spank, "SLURM_CLOUD_RUN"); variable && parse_run(*variable)) {
+  if (const auto variable = job_variable(spank, "SLURM_CLOUD_RUN");
+      variable && parse_run(*variable)) {
     return *variable;
   }
   return state.run;
@@ -137,9 +139,16 @@ void start_keeper(spank_t spank, const Installation& installation) {
   spank_get_item(spank, S_JOB_ALLOC_MEM, &memory_mb);
 
   const auto program = installation.libexec + "/keeper";
-  std::vector<std::string> words{program,  "--config", installation.config,
-                                 "--job",  std::to_string(job_id), "--node", node,
-                                 "--stepd", std::to_string(::getpid()), "--memory-mb",
+  std::vector<std::string> words{program,
+                                 "--config",
+                                 installation.config,
+                                 "--job",
+                                 std::to_string(job_id),
+                                 "--node",
+                                 node,
+                                 "--stepd",
+                                 std::to_string(::getpid()),
+                                 "--memory-mb",
                                  std::to_string(memory_mb)};
   std::vector<char*> argv;
   for (auto& word : words) argv.push_back(word.data());
@@ -159,7 +168,8 @@ void start_keeper(spank_t spank, const Installation& installation) {
   ::posix_spawnattr_setsigmask(&attributes, &none);
   ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
   pid_t pid = 0;
-  const int problem = ::posix_spawn(&pid, program.c_str(), &actions, &attributes, argv.data(), environment);
+  const int problem =
+      ::posix_spawn(&pid, program.c_str(), &actions, &attributes, argv.data(), environment);
   ::posix_spawn_file_actions_destroy(&actions);
   ::posix_spawnattr_destroy(&attributes);
   if (problem != 0) {
@@ -184,11 +194,13 @@ void place_task(spank_t spank, const Installation& installation, const Options& 
     if (state.error().os_errno != ENOENT) refuse(state.error().message);
     if (!asks_for_machine(step_options)) return;
     refuse("job " + std::to_string(job_id) + " has no machine on node " + node_of_task(spank) +
-           ": ask for it when the job is made (salloc or sbatch --cloud-type=...); where that was done, "
+           ": ask for it when the job is made (salloc or sbatch --cloud-type=...); where that was "
+           "done, "
            "the Prolog of spank-cloud did not run on this node");
   }
   if (state->version != CLOUD_VERSION) {
-    refuse("the node's prolog is of spank-cloud " + state->version + " and its plugin of " CLOUD_VERSION
+    refuse("the node's prolog is of spank-cloud " + state->version +
+           " and its plugin of " CLOUD_VERSION
            ": the administrators have to install one of them again");
   }
   const bool is_batch = step_id == kBatchStep;

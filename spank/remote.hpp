@@ -22,13 +22,13 @@ struct Installation {
 /// In srun: puts `enter` in the place of the step's program, which goes to SLURM_CLOUD_COMMAND.
 void wrap_task(spank_t spank, const Installation& installation);
 
-/// Starts the keeper of a job that has a machine, from the extern step, where the job's cgroup exists
-/// and Slurm says how much of the node is the job's.
+/// Starts the keeper of a job that has a machine, from the extern step, where the job's cgroup
+/// exists and Slurm says how much of the node is the job's.
 void start_keeper(spank_t spank, const Installation& installation);
 
-/// Decides, as the user and in the task's own process, whether the task runs inside the job's machine.
-/// A task that shall run inside gets `enter` as its program; one that shall not run ends here with the
-/// reason on the user's terminal. Never returns for a task that may not run.
+/// Decides, as the user and in the task's own process, whether the task runs inside the job's
+/// machine. A task that shall run inside gets `enter` as its program; one that shall not run ends
+/// here with the reason on the user's terminal. Never returns for a task that may not run.
 void place_task(spank_t spank, const Installation& installation, const Options& step_options);
 
 }  // namespace cloud::spank

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spank/site_summary.hpp"
 
+#include <toml++/toml.h>
+
 #include <algorithm>
 #include <filesystem>
-#include <toml++/toml.h>
 
 namespace cloud::spank {
 namespace {
@@ -36,9 +37,11 @@ SiteSummary read_site_summary(const std::string& file) {
     }
   } catch (const toml::parse_error& error) {
     const auto& where = error.source().begin;
-    summary.problem = file + (where.line == 0 ? "" : ":" + std::to_string(where.line) + ":" +
-                                                         std::to_string(where.column)) +
-                      ": " + std::string{error.description()};
+    summary.problem =
+        file +
+        (where.line == 0 ? ""
+                         : ":" + std::to_string(where.line) + ":" + std::to_string(where.column)) +
+        ": " + std::string{error.description()};
   } catch (const std::exception& error) {
     summary.problem = file + ": " + error.what();
   }

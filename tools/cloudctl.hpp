@@ -14,10 +14,11 @@ namespace cloud {
 [[nodiscard]] int show_status(const std::string& file, const std::string& node);
 
 /// Prints how long each stage of a job took.
-[[nodiscard]] int show_trace(const std::string& file, const std::string& node, std::uint64_t job_id);
+[[nodiscard]] int show_trace(const std::string& file, const std::string& node,
+                             std::uint64_t job_id);
 
-/// Cleans up after jobs that Slurm no longer runs on this node: of another boot, or without a process
-/// of theirs in a control group. Meant for the node's start, before slurmd.
+/// Cleans up after jobs that Slurm no longer runs on this node: of another boot, or without a
+/// process of theirs in a control group. Meant for the node's start, before slurmd.
 [[nodiscard]] int reconcile(const std::string& file, const std::string& node);
 
 }  // namespace cloud

@@ -16,13 +16,15 @@ namespace {
 constexpr std::int64_t kYoungUs = 120'000'000;
 
 std::string machine_phase(const SiteConfig& config, const JobRecord& record) {
-  const auto state = read_published_state(published_dir(config.run_dir, record.node, record.job_id));
+  const auto state =
+      read_published_state(published_dir(config.run_dir, record.node, record.job_id));
   return std::string{state ? to_string(state->phase) : to_string(record.phase)};
 }
 
 bool is_alive(const JobRecord& record) {
   if (record.boot_id != current_boot_id()) return false;
-  const bool is_young = !record.stages.empty() && now_us() - record.stages.front().begun_us < kYoungUs;
+  const bool is_young =
+      !record.stages.empty() && now_us() - record.stages.front().begun_us < kYoungUs;
   if (is_young) return true;
   if (!record.machine || record.machine->cgroup.empty()) return false;
   const auto& cgroup = record.machine->cgroup;
@@ -39,12 +41,11 @@ int show_status(const std::string& file, const std::string& node) {
   std::printf("%-10s %-12s %-6s %-16s %-9s %-15s %s\n", "JOB", "USER", "TYPE", "IMAGE", "PHASE",
               "ADDRESS", "REASON");
   for (const auto& record : store.records()) {
-    std::printf("%-10llu %-12s %-6s %-16s %-9s %-15s %s\n",
-                static_cast<unsigned long long>(record.job_id), record.user.c_str(),
-                record.request ? record.request->type.c_str() : "-",
-                record.request ? record.request->image.c_str() : "-",
-                machine_phase(config, record).c_str(),
-                record.lease ? record.lease->address.c_str() : "-", record.failure.c_str());
+    std::printf(
+        "%-10llu %-12s %-6s %-16s %-9s %-15s %s\n", static_cast<unsigned long long>(record.job_id),
+        record.user.c_str(), record.request ? record.request->type.c_str() : "-",
+        record.request ? record.request->image.c_str() : "-", machine_phase(config, record).c_str(),
+        record.lease ? record.lease->address.c_str() : "-", record.failure.c_str());
   }
   return 0;
 }
@@ -56,7 +57,8 @@ int show_trace(const std::string& file, const std::string& node, std::uint64_t j
     std::printf("%-8s %-20s %10s %s\n", "LIST", "STAGE", "TOOK ms", "MESSAGE");
     for (const auto& stage : record.stages) {
       std::printf("%-8s %-20s %10.1f %s\n", stage.list.c_str(), stage.name.c_str(),
-                  static_cast<double>(stage.ended_us - stage.begun_us) / 1000, stage.message.c_str());
+                  static_cast<double>(stage.ended_us - stage.begun_us) / 1000,
+                  stage.message.c_str());
     }
     return 0;
   }
@@ -78,10 +80,12 @@ int reconcile(const std::string& file, const std::string& node) {
     log_as("reconcile", record.job_id);
     log_line(LogLevel::info, "the job no longer runs here: cleaning up");
     HookInput input;
-    input.job = {record.job_id, record.uid, record.gid, record.user, record.node, record.restart_count};
+    input.job = {record.job_id, record.uid,  record.gid,
+                 record.user,   record.node, record.restart_count};
     input.lookup = [](std::string_view) { return std::nullopt; };
     input.cancelled = [] { return false; };
-    if (run_epilog(without_site_programs(loaded), input) != 0 || store.knows(record.job_id)) status = 1;
+    if (run_epilog(without_site_programs(loaded), input) != 0 || store.knows(record.job_id))
+      status = 1;
   }
   return status;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Takes the job's user into the job's machine. As a task, Slurm executes it in the place of the user's
-// command, which is then in SLURM_CLOUD_COMMAND; by hand, `enter --dir DIR -- [COMMAND...]`. It has no
-// privilege: the kernel lets the owner of a user namespace in, and nobody else.
+// Takes the job's user into the job's machine. As a task, Slurm executes it in the place of the
+// user's command, which is then in SLURM_CLOUD_COMMAND; by hand, `enter --dir DIR -- [COMMAND...]`.
+// It has no privilege: the kernel lets the owner of a user namespace in, and nobody else.
 #include <unistd.h>
 
 #include <climits>
@@ -43,8 +43,10 @@ int main(int argc, char** argv) {
   if (const char* task = std::getenv("SLURM_CLOUD_COMMAND")) {
     const char* where = std::getenv("SLURM_CLOUD_DIR");
     if (where == nullptr) {
-      refuse("this node's slurmd has no spank_cloud plugin (plugstack.conf): the task was not started on "
-             "the bare host; tell the administrators");
+      refuse(
+          "this node's slurmd has no spank_cloud plugin (plugstack.conf): the task was not started "
+          "on "
+          "the bare host; tell the administrators");
     }
     command = task;
     dir = where;
@@ -54,7 +56,8 @@ int main(int argc, char** argv) {
     ::unsetenv("SLURM_CLOUD_DIR");
     arguments.assign(argv, argv + argc);
     arguments.front() = command.data();
-  } else if (argc >= 4 && std::string_view{argv[1]} == "--dir" && std::string_view{argv[3]} == "--") {
+  } else if (argc >= 4 && std::string_view{argv[1]} == "--dir" &&
+             std::string_view{argv[3]} == "--") {
     dir = argv[2];
     arguments.assign(argv + 4, argv + argc);
     if (arguments.empty()) {

@@ -35,7 +35,9 @@ constexpr int kNotFound = 127;
 
 volatile sig_atomic_t child_pid = 0;
 
-void say(const std::string& text) { std::fprintf(stderr, "spank_cloud: %s\n", text.c_str()); }
+void say(const std::string& text) {
+  std::fprintf(stderr, "spank_cloud: %s\n", text.c_str());
+}
 
 // JUSTIFICATION: kill(2) is async-signal-safe. A signal that the terminal sent to its foreground
 // group has reached the child already, as that group is the child's.
@@ -157,8 +159,9 @@ Result<PublishedState> wait_until_ready(const std::string& dir) {
         return Error{Blame::node, state->reason};
       case MachinePhase::prepared:
         if (now - begun > kKeeperLimit) {
-          return Error{Blame::node, "the machine's keeper did not start: slurmd's log on this node says "
-                                    "why"};
+          return Error{Blame::node,
+                       "the machine's keeper did not start: slurmd's log on this node says "
+                       "why"};
         }
         break;
       case MachinePhase::starting:
@@ -171,8 +174,8 @@ Result<PublishedState> wait_until_ready(const std::string& dir) {
     }
     if (now >= next_word) {
       const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - begun).count();
-      say("waiting for the machine for " + std::to_string(seconds) + " s: " +
-          std::string{to_string(state->phase)} +
+      say("waiting for the machine for " + std::to_string(seconds) +
+          " s: " + std::string{to_string(state->phase)} +
           (state->progress.empty() ? "" : ", " + state->progress));
       next_word = now + 10s;
     }
@@ -190,10 +193,11 @@ Result<void> join_machine(const PublishedState& state) {
   constexpr int kNamespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET |
                               CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
   if (::setns(init.value(), kNamespaces) != 0) {
-    return os_error(Blame::node,
-                    "enter the machine (only the job's user can; the kernel needs to be Linux 5.12 or "
-                    "newer)",
-                    errno);
+    return os_error(
+        Blame::node,
+        "enter the machine (only the job's user can; the kernel needs to be Linux 5.12 or "
+        "newer)",
+        errno);
   }
   return {};
 }

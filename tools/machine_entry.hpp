@@ -8,8 +8,8 @@
 
 namespace cloud {
 
-/// Waits until the machine is ready. After 2 s, and then every 10 s, says on stderr what it is waiting
-/// for. An error where the machine has failed, has ended, or its state is gone.
+/// Waits until the machine is ready. After 2 s, and then every 10 s, says on stderr what it is
+/// waiting for. An error where the machine has failed, has ended, or its state is gone.
 [[nodiscard]] Result<PublishedState> wait_until_ready(const std::string& dir);
 
 /// Joins the machine's namespaces with the caller's own rights: its user namespace belongs to the

@@ -26,8 +26,9 @@ void mount_tree(int source, int root, const std::string& target, std::uint64_t a
   if (!S_ISDIR(status.st_mode) && !S_ISREG(status.st_mode)) {
     throw Failure{CLOUD_E_REQUEST, what + ": only folders and regular files can be mounted"};
   }
-  const Descriptor tree{static_cast<int>(::syscall(
-      SYS_open_tree, source, "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC))};
+  const Descriptor tree{static_cast<int>(
+      ::syscall(SYS_open_tree, source, "",
+                AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC))};
   if (!tree) throw system_failure(CLOUD_E_NODE, what, errno);
   mount_attr attributes{};
   attributes.attr_set = attributes_set;

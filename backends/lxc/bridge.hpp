@@ -5,8 +5,8 @@
 
 namespace cloud::lxc {
 
-/// Whether there is a network bridge of that name. Asks the kernel and not /sys, which may be another
-/// network namespace's.
+/// Whether there is a network bridge of that name. Asks the kernel and not /sys, which may be
+/// another network namespace's.
 [[nodiscard]] bool is_bridge(const std::string& interface);
 
 /// Keeps a bridge's port from reaching other ports that are isolated, too: a machine reaches the

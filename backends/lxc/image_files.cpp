@@ -33,12 +33,14 @@ std::string read_in_root(int root, const std::string& path) {
   }
 }
 
-// Replaced, not changed in place: a file of the image may be a link to what does not exist yet, such
-// as systemd's /etc/resolv.conf.
+// Replaced, not changed in place: a file of the image may be a link to what does not exist yet,
+// such as systemd's /etc/resolv.conf.
 void write_in_root(int root, const std::string& folder, const std::string& name,
                    const std::string& text, std::uint32_t owner) {
   const auto path = folder + "/" + name;
-  const auto fail = [&] { return system_failure(CLOUD_E_NODE, "write " + path + " of the machine", errno); };
+  const auto fail = [&] {
+    return system_failure(CLOUD_E_NODE, "write " + path + " of the machine", errno);
+  };
   const auto parent = make_in_root(root, folder, true, owner);
   if (::unlinkat(parent.value(), name.c_str(), 0) != 0 && errno != ENOENT) throw fail();
   const Descriptor file{::openat(parent.value(), name.c_str(),
@@ -89,12 +91,14 @@ void write_user(int root, const cloud_machine_spec& spec) {
   const auto& user = *spec.user;
   const auto uid = std::to_string(user.uid);
   const auto name = field(user.name, "user" + uid);
-  const auto shell = has_program(root, user.shell) ? std::string{user.shell} : std::string{"/bin/sh"};
-  const auto entry = name + ":x:" + uid + ":" + std::to_string(user.gid) + "::" +
-                     field(user.home, "/") + ":" + shell + "\n";
+  const auto shell =
+      has_program(root, user.shell) ? std::string{user.shell} : std::string{"/bin/sh"};
+  const auto entry = name + ":x:" + uid + ":" + std::to_string(user.gid) +
+                     "::" + field(user.home, "/") + ":" + shell + "\n";
   const auto passwd = read_in_root(root, "/etc/passwd");
   const auto root_entry = passwd.empty() ? std::string{"root:x:0:0:root:/root:/bin/sh\n"} : "";
-  write_in_root(root, "/etc", "passwd", merged(passwd, root_entry + entry, {uid}), spec.subid_first);
+  write_in_root(root, "/etc", "passwd", merged(passwd, root_entry + entry, {uid}),
+                spec.subid_first);
 
   std::string groups;
   std::vector<std::string> gids;
@@ -116,7 +120,8 @@ void write_image_files(int root, const cloud_machine_spec& spec) {
   const std::string hostname = spec.hostname;
   write_in_root(root, "/etc", "hostname", hostname + "\n", spec.subid_first);
   std::string hosts = "127.0.0.1 localhost\n::1 localhost\n";
-  hosts += (spec.network == nullptr ? "127.0.1.1" : spec.network->address) + (" " + hostname) + "\n";
+  hosts +=
+      (spec.network == nullptr ? "127.0.1.1" : spec.network->address) + (" " + hostname) + "\n";
   write_in_root(root, "/etc", "hosts", hosts, spec.subid_first);
   if (spec.network == nullptr || spec.network->dns_count == 0) return;
   std::string resolver;

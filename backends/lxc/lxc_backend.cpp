@@ -34,10 +34,12 @@ constexpr const char* kInitInMachine = "/.spank-cloud-init";
 
 constexpr cloud_option kOptions[] = {
     {"writable", CLOUD_STRING, 0, "disk",
-     "Where a machine's changes go: \"disk\" (its work directory) or \"memory\" (a tmpfs, charged to the job)."},
+     "Where a machine's changes go: \"disk\" (its work directory) or \"memory\" (a tmpfs, charged "
+     "to the job)."},
     {"writable_size", CLOUD_INT, 0, "1073741824",
      "Bytes that a machine may write where writable is \"memory\"."},
-    {"pids_max", CLOUD_INT, 0, "4096", "Processes and threads of a machine's own services; 0 for no limit."},
+    {"pids_max", CLOUD_INT, 0, "4096",
+     "Processes and threads of a machine's own services; 0 for no limit."},
     {"log_level", CLOUD_STRING, 0, "warn", "What liblxc writes to lxc.log in the work directory."},
     {"init_program", CLOUD_STRING, 0, CLOUD_MACHINE_INIT,
      "The program that is process 1 of an image without an init."},
@@ -60,8 +62,8 @@ bool same_namespace(const char* a, const char* b) {
   return ::stat(a, &first) == 0 && ::stat(b, &second) == 0 && first.st_ino == second.st_ino;
 }
 
-// The last line of liblxc's log that says ERROR, for a message: what failed first is mostly above it,
-// but liblxc logs from the inside out.
+// The last line of liblxc's log that says ERROR, for a message: what failed first is mostly above
+// it, but liblxc logs from the inside out.
 std::string first_log_error(const std::string& work_dir) {
   std::ifstream log{work_dir + "/lxc.log"};
   for (std::string line; std::getline(log, line);) {
@@ -83,7 +85,9 @@ std::string last_console_line(const std::string& work_dir) {
   return last;
 }
 
-std::string because(const std::string& reason) { return reason.empty() ? "" : ": " + reason; }
+std::string because(const std::string& reason) {
+  return reason.empty() ? "" : ": " + reason;
+}
 
 void require_root_only(const fs::path& path) {
   struct stat status {};
@@ -92,9 +96,10 @@ void require_root_only(const fs::path& path) {
   }
   const bool is_sticky_folder = S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX) != 0;
   if (status.st_uid != 0 || ((status.st_mode & 022) != 0 && !is_sticky_folder)) {
-    throw Failure{CLOUD_E_CONFIG, "image: " + path.string() +
-                                      " shall belong to root and be writable by root only (chown root "
-                                      "and chmod go-w)"};
+    throw Failure{CLOUD_E_CONFIG,
+                  "image: " + path.string() +
+                      " shall belong to root and be writable by root only (chown root "
+                      "and chmod go-w)"};
   }
 }
 
@@ -102,10 +107,13 @@ void check_image(const cloud_image& image) {
   std::error_code problem;
   const auto path = fs::canonical(image.path, problem);
   if (problem) {
-    throw Failure{CLOUD_E_CONFIG, "image '" + std::string{image.name} + "' at " + image.path + ": " +
-                                      problem.message(), problem.value()};
+    throw Failure{
+        CLOUD_E_CONFIG,
+        "image '" + std::string{image.name} + "' at " + image.path + ": " + problem.message(),
+        problem.value()};
   }
-  for (auto part = path; part != part.root_path(); part = part.parent_path()) require_root_only(part);
+  for (auto part = path; part != part.root_path(); part = part.parent_path())
+    require_root_only(part);
   if (std::string_view{image.format} == "squashfs") {
     std::ifstream file{path, std::ios::binary};
     std::string magic(4, '\0');
@@ -116,8 +124,8 @@ void check_image(const cloud_image& image) {
     return;
   }
   if (!fs::is_directory(path)) {
-    throw Failure{CLOUD_E_CONFIG, "image '" + std::string{image.name} + "': " + path.string() +
-                                      " is no folder"};
+    throw Failure{CLOUD_E_CONFIG,
+                  "image '" + std::string{image.name} + "': " + path.string() + " is no folder"};
   }
   const auto has = [&](const char* name) { return fs::exists(fs::symlink_status(path / name)); };
   if (!has("bin") && !has("sbin") && !has("usr")) {
@@ -180,7 +188,8 @@ class LxcBackend {
     fs::create_directories(lxc, problem);
     if (problem) throw Failure{CLOUD_E_NODE, "make " + lxc + ": " + problem.message()};
     // The machine's root, a stranger on the host, walks these while liblxc sets it up.
-    for (const auto& folder : {std::string{spec.work_dir}, spec.work_dir + std::string{"/lxc"}, lxc}) {
+    for (const auto& folder :
+         {std::string{spec.work_dir}, spec.work_dir + std::string{"/lxc"}, lxc}) {
       fs::permissions(folder, fs::perms{0711}, problem);
     }
   }
@@ -214,15 +223,16 @@ class LxcBackend {
     progress("init is running");
     for (int round = 0;; ++round) {
       if (!container->is_running(container.get())) {
-        throw Failure{CLOUD_E_NODE, "the machine's init has ended" +
-                                        because(last_console_line(ref.work_dir))};
+        throw Failure{CLOUD_E_NODE,
+                      "the machine's init has ended" + because(last_console_line(ref.work_dir))};
       }
       if (!systemd) return;
       const auto state = systemd_state(*container);
       if (state == 0) return;
       if (round == 0) progress("systemd is starting services");
-      deadline.pause(host_, 50, "wait for systemd to reach multi-user.target" +
-                                    because(last_console_line(ref.work_dir)));
+      deadline.pause(
+          host_, 50,
+          "wait for systemd to reach multi-user.target" + because(last_console_line(ref.work_dir)));
     }
   }
 
@@ -242,7 +252,8 @@ class LxcBackend {
     if (!container->is_running(container.get())) return;
     const auto seconds = deadline.remaining() / 1000000000;
     if (seconds > 0 && container->shutdown(container.get(), static_cast<int>(seconds))) return;
-    host_.log(CLOUD_WARN, "machine '" + std::string{ref.name} + "' ignored the request to shut down");
+    host_.log(CLOUD_WARN,
+              "machine '" + std::string{ref.name} + "' ignored the request to shut down");
     container->stop(container.get());
   }
 
@@ -300,14 +311,15 @@ class LxcBackend {
     container->save_config(container.get(), nullptr);
     container->want_daemonize(container.get(), true);
     if (!container->start(container.get(), 0, nullptr)) {
-      throw Failure{CLOUD_E_NODE, "liblxc could not start the machine" +
-                                      because(first_log_error(work_dir))};
+      throw Failure{CLOUD_E_NODE,
+                    "liblxc could not start the machine" + because(first_log_error(work_dir))};
     }
     if (spec.network == nullptr) return;
     isolate_port(veth_name(spec.name));
   }
 
-  // 0 once systemd has come up, as `systemctl is-system-running` knows it ("running" or "degraded").
+  // 0 once systemd has come up, as `systemctl is-system-running` knows it ("running" or
+  // "degraded").
   static int systemd_state(lxc_container& container) {
     lxc_attach_options_t options = LXC_ATTACH_OPTIONS_DEFAULT;
     const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);

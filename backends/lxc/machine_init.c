@@ -14,7 +14,8 @@ int main(void) {
   for (;;) {
     int number = 0;
     if (sigwait(&wanted, &number) != 0) continue;
-    if (number == SIGTERM || number == SIGINT || number == SIGPWR || number == SIGRTMIN + 3) return 0;
+    if (number == SIGTERM || number == SIGINT || number == SIGPWR || number == SIGRTMIN + 3)
+      return 0;
     while (waitpid(-1, NULL, WNOHANG) > 0) {
     }
   }

@@ -41,17 +41,19 @@ void mount_mapped(const std::string& path, const std::string& target, const clou
   mount_attr attributes{};
   attributes.attr_set = MOUNT_ATTR_IDMAP | MOUNT_ATTR_RDONLY;
   attributes.userns_fd = static_cast<__u64>(user_namespace);
-  if (::syscall(SYS_mount_setattr, tree.value(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) !=
-      0) {
+  if (::syscall(SYS_mount_setattr, tree.value(), "", AT_EMPTY_PATH, &attributes,
+                sizeof attributes) != 0) {
     const int number = errno;
     std::string what = "map the ids of image " + std::string{image.path};
     if (number == EINVAL) {
-      what += " (the kernel cannot map ids on this file system: squashfs needs Linux 6.2, directories "
-              "ext4, xfs, btrfs or tmpfs)";
+      what +=
+          " (the kernel cannot map ids on this file system: squashfs needs Linux 6.2, directories "
+          "ext4, xfs, btrfs or tmpfs)";
     }
     throw system_failure(CLOUD_E_NODE, what, number);
   }
-  if (::syscall(SYS_move_mount, tree.value(), "", -1, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0) {
+  if (::syscall(SYS_move_mount, tree.value(), "", -1, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH) !=
+      0) {
     throw system_failure(CLOUD_E_NODE, "mount image " + std::string{image.path}, errno);
   }
 }

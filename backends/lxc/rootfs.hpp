@@ -16,9 +16,9 @@ struct WritableLayer {
   std::string size;  ///< of the tmpfs, in bytes; only where in_memory
 };
 
-/// Mounts `<work_dir>/rootfs`: an overlay over the read-only image, whose ids are mapped by the user
-/// namespace. The mounts live in the caller's mount namespace, which shall be private. Returns an
-/// O_PATH descriptor of the root. Throws sdk::Failure.
+/// Mounts `<work_dir>/rootfs`: an overlay over the read-only image, whose ids are mapped by the
+/// user namespace. The mounts live in the caller's mount namespace, which shall be private. Returns
+/// an O_PATH descriptor of the root. Throws sdk::Failure.
 [[nodiscard]] Descriptor mount_rootfs(const cloud_machine_spec& spec, const WritableLayer& layer,
                                       int user_namespace);
 

@@ -21,14 +21,15 @@ void write_map(pid_t pid, const char* which, const std::vector<IdRange>& map) {
   const auto path = "/proc/" + std::to_string(pid) + "/" + which;
   const auto text = proc_text(map);
   const Descriptor file{::open(path.c_str(), O_WRONLY | O_CLOEXEC)};
-  if (!file || ::write(file.value(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+  if (!file ||
+      ::write(file.value(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
     throw system_failure(CLOUD_E_NODE, "write " + path, errno);
   }
 }
 
-// JUSTIFICATION: a namespace is owned by the effective uid of the process that makes it, so it takes
-// a process of that uid; it execs nothing, because it ends before start() returns. Raw system calls:
-// glibc's wrappers would change the ids of all threads of the caller's copy.
+// JUSTIFICATION: a namespace is owned by the effective uid of the process that makes it, so it
+// takes a process of that uid; it execs nothing, because it ends before start() returns. Raw system
+// calls: glibc's wrappers would change the ids of all threads of the caller's copy.
 [[noreturn]] void hold(const cloud_user& user, int ready) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   int problem = 0;
@@ -51,7 +52,8 @@ void write_map(pid_t pid, const char* which, const std::vector<IdRange>& map) {
 UserNamespace::UserNamespace(const cloud_user& user, const std::vector<IdRange>& uids,
                              const std::vector<IdRange>& gids) {
   std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw system_failure(CLOUD_E_NODE, "make a pipe", errno);
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0)
+    throw system_failure(CLOUD_E_NODE, "make a pipe", errno);
   const Descriptor read_end{ends[0]};
   Descriptor write_end{ends[1]};
   holder_ = ::fork();
@@ -66,7 +68,8 @@ UserNamespace::UserNamespace(const cloud_user& user, const std::vector<IdRange>&
   try {
     if (problem != 0) {
       throw system_failure(CLOUD_E_NODE,
-                           "make a user namespace (is /proc/sys/user/max_user_namespaces 0?)", problem);
+                           "make a user namespace (is /proc/sys/user/max_user_namespaces 0?)",
+                           problem);
     }
     write_map(holder_, "uid_map", uids);
     write_map(holder_, "gid_map", gids);
@@ -85,6 +88,8 @@ UserNamespace::~UserNamespace() {
   }
 }
 
-std::string UserNamespace::path() const { return "/proc/" + std::to_string(holder_) + "/ns/user"; }
+std::string UserNamespace::path() const {
+  return "/proc/" + std::to_string(holder_) + "/ns/user";
+}
 
 }  // namespace cloud::lxc

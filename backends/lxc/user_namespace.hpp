@@ -10,9 +10,10 @@
 
 namespace cloud::lxc {
 
-/// A user namespace that belongs to the job's user: whoever owns one may enter it and the namespaces
-/// that it owns with setns(2) alone, so no privileged program is needed to take the user's tasks into
-/// the machine. A process holds it open until liblxc has started the machine in it.
+/// A user namespace that belongs to the job's user: whoever owns one may enter it and the
+/// namespaces that it owns with setns(2) alone, so no privileged program is needed to take the
+/// user's tasks into the machine. A process holds it open until liblxc has started the machine in
+/// it.
 class UserNamespace {
  public:
   UserNamespace(const cloud_user& user, const std::vector<IdRange>& uids,

@@ -124,7 +124,8 @@ Error none_left(const std::string& path, const LeaseTable& table) {
                         std::to_string(leases.size()) + " leased";
   if (!table.problems().empty()) {
     message += ", " + std::to_string(table.problems().size()) + " unusable lines, the first is " +
-               table.problems().front().where.text() + " (" + table.problems().front().message + ")";
+               table.problems().front().where.text() + " (" + table.problems().front().message +
+               ")";
   }
   return {Blame::busy, message + "; try again later"};
 }

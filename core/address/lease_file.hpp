@@ -55,14 +55,16 @@ class LeaseFile {
   /// Called with the chosen address before the file changes, so that the job record knows it first.
   using Intend = std::function<Result<void>(const std::string& address)>;
 
-  /// The address that the job holds already (`preferred`, when the file agrees or it is free), or the
-  /// first free one. Blame::busy "no address left in FILE: N of N leased" where none is.
+  /// The address that the job holds already (`preferred`, when the file agrees or it is free), or
+  /// the first free one. Blame::busy "no address left in FILE: N of N leased" where none is.
   /// `held`: addresses that live jobs of this node hold by their records; never handed out.
   [[nodiscard]] Result<std::string> lease(std::uint64_t job_id, const std::string& preferred,
-                                          const std::vector<std::string>& held, const Intend& intend);
+                                          const std::vector<std::string>& held,
+                                          const Intend& intend);
   /// Frees the address if that job holds it; success where it does not.
   [[nodiscard]] Result<void> release(std::uint64_t job_id, const std::string& address);
-  /// Frees all that a job holds: for a lost record, on a file that no other node uses. Returns them.
+  /// Frees all that a job holds: for a lost record, on a file that no other node uses. Returns
+  /// them.
   [[nodiscard]] Result<std::vector<std::string>> release_all(std::uint64_t job_id);
   [[nodiscard]] Result<LeaseTable> read() const;
 

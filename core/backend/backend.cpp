@@ -118,8 +118,12 @@ Backend::~Backend() {
   }
 }
 
-const std::string& Backend::name() const noexcept { return impl_->config.name; }
-std::string Backend::version() const { return one_line(impl_->table->version, 64); }
+const std::string& Backend::name() const noexcept {
+  return impl_->config.name;
+}
+std::string Backend::version() const {
+  return one_line(impl_->table->version, 64);
+}
 bool Backend::has_namespaces() const noexcept {
   return (impl_->table->capabilities & CLOUD_CAP_NAMESPACES) != 0;
 }

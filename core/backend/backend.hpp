@@ -55,8 +55,8 @@ class Backend {
 };
 
 /// Loads `<dir>/cloud_backend_<name>.so` (trusted path, eager binding, never unloaded), checks its
-/// table, checks config.settings against its options, and opens it. Each way a file can be wrong has
-/// its own message (Blame::site), which names the file.
+/// table, checks config.settings against its options, and opens it. Each way a file can be wrong
+/// has its own message (Blame::site), which names the file.
 [[nodiscard]] Result<std::unique_ptr<Backend>> open_backend(const std::string& dir,
                                                             const BackendConfig& config,
                                                             BackendHost host);
@@ -67,6 +67,7 @@ class Backend {
 
 /// Checks [backend.NAME] settings against the backend's published options: unknown key (with the
 /// nearest name), wrong type, missing required one, each at its file:line:column.
-void check_backend_settings(const cloud_backend_v1& table, const BackendConfig& config, Report& report);
+void check_backend_settings(const cloud_backend_v1& table, const BackendConfig& config,
+                            Report& report);
 
 }  // namespace cloud

@@ -51,7 +51,9 @@ const ImageConfig* SiteConfig::image(std::string_view name) const {
   return find_by_name(images, name);
 }
 
-const PoolConfig* SiteConfig::pool(std::string_view name) const { return find_by_name(pools, name); }
+const PoolConfig* SiteConfig::pool(std::string_view name) const {
+  return find_by_name(pools, name);
+}
 
 std::string SiteConfig::backend_names() const {
   std::vector<std::string> names;
@@ -95,6 +97,8 @@ Result<SiteConfig> require_site_config(const std::string& file) {
   return Error{Blame::site, std::move(message)};
 }
 
-std::string default_config_file() { return CLOUD_SYSCONFDIR "/spank-cloud/cloud.toml"; }
+std::string default_config_file() {
+  return CLOUD_SYSCONFDIR "/spank-cloud/cloud.toml";
+}
 
 }  // namespace cloud

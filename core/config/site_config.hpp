@@ -17,8 +17,8 @@ namespace cloud {
 struct BackendSetting {
   std::string key;
   std::variant<std::string, std::int64_t, bool> value;
-  Place where;        ///< of the value
-  Place key_where;    ///< of the key
+  Place where;      ///< of the value
+  Place key_where;  ///< of the key
 };
 
 /// [backend.NAME]
@@ -45,11 +45,11 @@ struct ImageConfig {
 /// [pool.NAME]
 struct PoolConfig {
   std::string name;
-  std::string file;      ///< the CSV `#IP;SLURM_JOB_ID;USED`
-  bool shared = false;   ///< whether other nodes lease from the same file
+  std::string file;     ///< the CSV `#IP;SLURM_JOB_ID;USED`
+  bool shared = false;  ///< whether other nodes lease from the same file
   std::string bridge;
   int prefix_length = 24;
-  std::string gateway;   ///< "" for none
+  std::string gateway;  ///< "" for none
   std::vector<std::string> dns;
   Place where;
 };
@@ -70,8 +70,10 @@ enum class OnError { fail_job, drain_node, go_on };  // "fail-job", "drain-node"
 struct StageConfig {
   std::string name;
   StageAction action = StageAction::exec;
-  std::string exec;  ///< a program or a folder of programs, run in name order; only for StageAction::exec
-  std::string undo;  ///< a program that undoes `exec` when a later stage of the prolog fails; may be ""
+  std::string
+      exec;  ///< a program or a folder of programs, run in name order; only for StageAction::exec
+  std::string
+      undo;  ///< a program that undoes `exec` when a later stage of the prolog fails; may be ""
   enum class When { cloud, always, types } when = When::cloud;
   std::vector<std::string> when_types;  ///< for When::types
   std::chrono::seconds timeout{60};
@@ -84,13 +86,14 @@ struct SiteConfig {
   // [cloud]
   std::string default_type;  ///< "" for none: a job gets a machine only when it asks
   RunMode default_run = RunMode::steps;
-  std::string state_dir;     ///< job records and machines' disks; on disk, survives a reboot
-  std::string run_dir;       ///< published states; may be a tmpfs
+  std::string state_dir;  ///< job records and machines' disks; on disk, survives a reboot
+  std::string run_dir;    ///< published states; may be a tmpfs
   std::string backend_dir;
   bool mount_home = true;
   std::chrono::seconds boot_timeout{120};
   std::chrono::seconds stop_timeout{10};
-  std::uint32_t subid_first = 1879048192;  ///< first id of the range that machines divide among them
+  std::uint32_t subid_first =
+      1879048192;  ///< first id of the range that machines divide among them
   std::uint32_t subid_count = 268304384;
 
   std::vector<BackendConfig> backends;

@@ -19,15 +19,15 @@ bool is_ipv4(const std::string& text) {
 bool is_interface_name(const std::string& text) {
   return !text.empty() && text.size() <= 15 && text != "." && text != ".." &&
          std::all_of(text.begin(), text.end(), [](char c) {
-           return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '_' || c == '-';
+           return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '_' ||
+                  c == '-';
          });
 }
 
 bool is_stage_name(const std::string& text) {
-  return !text.empty() && text.size() <= 63 &&
-         std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-         });
+  return !text.empty() && text.size() <= 63 && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+  });
 }
 
 bool looks_like_squashfs(const std::string& path) {
@@ -35,7 +35,9 @@ bool looks_like_squashfs(const std::string& path) {
   return ends_with(".squashfs") || ends_with(".sqsh") || ends_with(".sfs");
 }
 
-std::string without_blame(const Error& error) { return error.message; }
+std::string without_blame(const Error& error) {
+  return error.message;
+}
 
 }  // namespace
 
@@ -101,7 +103,8 @@ void SiteConfigReader::read_cloud(const toml::table& table, const std::string& f
   }
   if (auto value = reader.integer("subid_count", 65536, 4294836224)) {
     config_.subid_count = static_cast<std::uint32_t>(*value);
-    if (*value % 65536 != 0) reader.complain("subid_count", "'subid_count' shall be a multiple of 65536");
+    if (*value % 65536 != 0)
+      reader.complain("subid_count", "'subid_count' shall be a multiple of 65536");
   }
   if (std::uint64_t{config_.subid_first} + config_.subid_count > 4294967294) {
     reader.complain(reader.has("subid_count") ? "subid_count" : "subid_first",
@@ -146,7 +149,8 @@ void SiteConfigReader::read_image(const std::string& name, const toml::table& ta
                                   const std::string& file) {
   TableReader reader{table, file, report_};
   if (!define_once("[image." + name + "]", reader.place())) return;
-  if (const auto good = parse_image(name); !good) report_.add(reader.place(), without_blame(good.error()));
+  if (const auto good = parse_image(name); !good)
+    report_.add(reader.place(), without_blame(good.error()));
   ImageConfig image;
   image.name = name;
   image.where = reader.place();
@@ -158,7 +162,8 @@ void SiteConfigReader::read_image(const std::string& name, const toml::table& ta
   image.init = reader.string("init").value_or("auto");
   if (image.init != "auto" && image.init != "systemd" && image.init != "none" &&
       !image.init.starts_with('/')) {
-    reader.complain("init", "'init' shall be 'auto', 'systemd', 'none' or an absolute path in the image");
+    reader.complain("init",
+                    "'init' shall be 'auto', 'systemd', 'none' or an absolute path in the image");
   }
   for (auto& [type, where] : reader.strings("types")) image.types.push_back(type);
   image.description = reader.string("description").value_or("");
@@ -230,7 +235,8 @@ void SiteConfigReader::read_stage(const toml::table& table, const std::string& f
     define_once(std::string{in_prolog ? "prolog" : "epilog"} + " stage '" + stage.name + "'",
                 reader.place("name"));
     if (!is_stage_name(stage.name)) {
-      reader.complain("name", "a stage's name is made of a-z, 0-9, '-' and '_', at most 63 characters");
+      reader.complain("name",
+                      "a stage's name is made of a-z, 0-9, '-' and '_', at most 63 characters");
     }
   }
   const std::vector<std::string> actions =
@@ -241,12 +247,14 @@ void SiteConfigReader::read_stage(const toml::table& table, const std::string& f
   }
   if (const auto action = reader.choice("action", actions)) {
     const bool first = *action == 0;
-    stage.action = in_prolog ? (first ? StageAction::lease_address : StageAction::create_machine)
-                             : (first ? StageAction::destroy_machine : StageAction::release_address);
+    stage.action = in_prolog
+                       ? (first ? StageAction::lease_address : StageAction::create_machine)
+                       : (first ? StageAction::destroy_machine : StageAction::release_address);
   }
   stage.exec = reader.path("exec").value_or("");
   if (in_prolog) stage.undo = reader.path("undo").value_or("");
-  if (!stage.undo.empty() && !reader.has("exec")) reader.complain("undo", "'undo' goes with 'exec' only");
+  if (!stage.undo.empty() && !reader.has("exec"))
+    reader.complain("undo", "'undo' goes with 'exec' only");
   if (reader.is_string("when")) {
     if (const auto when = reader.choice("when", {"cloud", "always"})) {
       stage.when = *when == 1 ? StageConfig::When::always : StageConfig::When::cloud;

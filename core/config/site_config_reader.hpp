@@ -24,8 +24,10 @@ class SiteConfigReader {
   void read_image(const std::string& name, const toml::table& table, const std::string& file);
   void read_pool(const std::string& name, const toml::table& table, const std::string& file);
   void read_mount(const toml::table& table, const std::string& file);
-  void read_stages(const toml::table& list, const std::string& file, std::vector<StageConfig>& stages);
-  void read_stage(const toml::table& table, const std::string& file, std::vector<StageConfig>& stages);
+  void read_stages(const toml::table& list, const std::string& file,
+                   std::vector<StageConfig>& stages);
+  void read_stage(const toml::table& table, const std::string& file,
+                  std::vector<StageConfig>& stages);
   /// False, with a report that names both places, where it was defined before.
   bool define_once(const std::string& what, const Place& where);
 

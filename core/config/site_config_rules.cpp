@@ -23,7 +23,8 @@ std::vector<std::string> names_of(const std::vector<Item>& items) {
 
 std::string hint(const std::string& word, const std::vector<std::string>& known) {
   if (known.empty()) return "";
-  if (const auto meant = nearest(word, known); !meant.empty()) return "; did you mean '" + meant + "'?";
+  if (const auto meant = nearest(word, known); !meant.empty())
+    return "; did you mean '" + meant + "'?";
   std::string all;
   for (const auto& name : known) all += (all.empty() ? "" : ", ") + name;
   return " (have: " + all + ")";
@@ -61,7 +62,8 @@ void check_references(const SiteConfig& config, Report& report) {
     for (const auto& type : image.types) {
       if (!knows_backend(type)) {
         report.add(image.where, "the image '" + image.name + "' names the type '" + type +
-                                    "', which no [backend.*] table describes" + hint(type, backends));
+                                    "', which no [backend.*] table describes" +
+                                    hint(type, backends));
       }
     }
   }
@@ -70,7 +72,8 @@ void check_references(const SiteConfig& config, Report& report) {
       for (const auto& type : stage.when_types) {
         if (!knows_backend(type)) {
           report.add(stage.where, "the stage '" + stage.name + "' names the type '" + type +
-                                      "', which no [backend.*] table describes" + hint(type, backends));
+                                      "', which no [backend.*] table describes" +
+                                      hint(type, backends));
         }
       }
     }

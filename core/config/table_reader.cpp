@@ -28,7 +28,9 @@ const toml::node* TableReader::raw(const std::string& key) {
   return table_.get(key);
 }
 
-Place TableReader::place() const { return place_of(table_.source(), file_); }
+Place TableReader::place() const {
+  return place_of(table_.source(), file_);
+}
 
 Place TableReader::place(const std::string& key) const {
   const auto* node = table_.get(key);
@@ -110,7 +112,8 @@ std::optional<std::chrono::seconds> TableReader::duration(const std::string& key
   const std::string unit{end, text->data() + text->size()};
   const std::int64_t factor = unit == "s" ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : 0;
   if (failure != std::errc{} || factor == 0 || number < 1 || number > 86400 / factor) {
-    complain(key, "'" + key + "' shall be a duration from \"1s\" to \"24h\", such as \"90s\" or \"5m\"");
+    complain(key,
+             "'" + key + "' shall be a duration from \"1s\" to \"24h\", such as \"90s\" or \"5m\"");
     return std::nullopt;
   }
   return std::chrono::seconds{number * factor};
@@ -169,7 +172,8 @@ std::vector<const toml::table*> TableReader::tables(const std::string& key) {
     if (const auto* below = element.as_table()) {
       found.push_back(below);
     } else {
-      report_.add(place_of(element.source(), file_), "an element of '" + key + "' shall be a table");
+      report_.add(place_of(element.source(), file_),
+                  "an element of '" + key + "' shall be a table");
     }
   }
   return found;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <toml++/toml.h>
+
 #include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <toml++/toml.h>
 #include <utility>
 #include <vector>
 
@@ -13,8 +14,8 @@
 
 namespace cloud {
 
-/// Reads one table strictly: a key of a wrong type, and at finish() a key that nobody asked for, goes
-/// to the report with its place. Absent keys are std::nullopt.
+/// Reads one table strictly: a key of a wrong type, and at finish() a key that nobody asked for,
+/// goes to the report with its place. Absent keys are std::nullopt.
 class TableReader {
  public:
   TableReader(const toml::table& table, std::string file, Report& report);

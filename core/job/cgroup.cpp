@@ -72,7 +72,8 @@ bool is_slurms(const CgroupHierarchy& hierarchy) {
   return false;
 }
 
-void for_each_group(const std::string& folder, const std::function<void(const std::string&)>& visit) {
+void for_each_group(const std::string& folder,
+                    const std::function<void(const std::string&)>& visit) {
   const std::unique_ptr<DIR, int (*)(DIR*)> open{::opendir(folder.c_str()), ::closedir};
   if (!open) return;
   while (const auto* entry = ::readdir(open.get())) {
@@ -121,7 +122,8 @@ Result<void> create_level(const CgroupHierarchy& hierarchy, const std::string& p
   }
   const auto& names = hierarchy.controllers;
   if (std::find(names.begin(), names.end(), "cpuset") != names.end()) {
-    // What liblxc makes below gets cpus and mems from the kernel: it fills its own first level only.
+    // What liblxc makes below gets cpus and mems from the kernel: it fills its own first level
+    // only.
     std::ofstream{hierarchy.mount_point + path + "/cgroup.clone_children"} << "1";
   }
   return {};
@@ -129,7 +131,8 @@ Result<void> create_level(const CgroupHierarchy& hierarchy, const std::string& p
 
 std::vector<std::string> levels_of(const std::string& path) {
   std::vector<std::string> levels;
-  for (std::size_t end = path.find('/', 1); end != std::string::npos; end = path.find('/', end + 1)) {
+  for (std::size_t end = path.find('/', 1); end != std::string::npos;
+       end = path.find('/', end + 1)) {
     levels.push_back(path.substr(0, end));
   }
   levels.push_back(path);

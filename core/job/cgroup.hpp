@@ -49,11 +49,12 @@ struct CgroupHierarchy {
 [[nodiscard]] Result<void> kill_cgroup(const std::string& path, std::chrono::milliseconds limit);
 
 /// Removes the group, what is below it, and every empty parent up to the job's own user folder
-/// (`.../uid_U`), in each hierarchy, under the lock that Slurm itself takes to make and remove them.
-/// Groups that still hold processes stay. Never fails: returns the paths that stayed.
+/// (`.../uid_U`), in each hierarchy, under the lock that Slurm itself takes to make and remove
+/// them. Groups that still hold processes stay. Never fails: returns the paths that stayed.
 std::vector<std::string> remove_job_cgroups(const std::string& path);
 
-/// A value of the job's group, without its newline: cgroup_value("memory", path, "memory.limit_in_bytes").
+/// A value of the job's group, without its newline: cgroup_value("memory", path,
+/// "memory.limit_in_bytes").
 [[nodiscard]] Result<std::string> cgroup_value(std::string_view controller, const std::string& path,
                                                std::string_view file);
 

@@ -36,9 +36,8 @@ Result<Number> number(const Lookup& lookup, std::string_view name) {
 bool is_node_name(std::string_view text) {
   const auto alnum = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; };
   return !text.empty() && text.size() <= 64 && alnum(text.front()) &&
-         std::all_of(text.begin(), text.end(), [&](char c) {
-           return alnum(c) || c == '.' || c == '_' || c == '-';
-         });
+         std::all_of(text.begin(), text.end(),
+                     [&](char c) { return alnum(c) || c == '.' || c == '_' || c == '-'; });
 }
 
 Lookup environment_lookup() {

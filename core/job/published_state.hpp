@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The small file by which the prolog and the keeper tell the SPANK plugin, `enter` and cloudctl how a
-// job's machine is doing: `<run_dir>/<node>/jobs/<job>/state`, "key=value" lines, written by root
-// with rename(2) in a directory of root's, readable by the job's user. Pure and without dependencies
-// beyond libc, because the plugin compiles it.
+// The small file by which the prolog and the keeper tell the SPANK plugin, `enter` and cloudctl how
+// a job's machine is doing: `<run_dir>/<node>/jobs/<job>/state`, "key=value" lines, written by root
+// with rename(2) in a directory of root's, readable by the job's user. Pure and without
+// dependencies beyond libc, because the plugin compiles it.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +21,8 @@ enum class MachinePhase {
   starting,  ///< the keeper has it
   booting,   ///< the backend started it; it is not ready
   ready,
-  failed,    ///< it will never be ready; `reason` says why
-  ended,     ///< it was ready and has ended by itself; `reason` says why
+  failed,  ///< it will never be ready; `reason` says why
+  ended,   ///< it was ready and has ended by itself; `reason` says why
 };
 
 [[nodiscard]] std::string_view to_string(MachinePhase phase);
@@ -35,20 +35,21 @@ struct PublishedState {
   MachinePhase phase = MachinePhase::prepared;
   std::string type;
   std::string image;
-  std::string run;       ///< "steps", "all" or "host": the job's mode after site defaults
-  std::string machine;   ///< the machine's name
+  std::string run;      ///< "steps", "all" or "host": the job's mode after site defaults
+  std::string machine;  ///< the machine's name
   std::string hostname;
-  std::string address;   ///< IPv4, or ""
-  std::string progress;  ///< one line while not ready
-  std::string reason;    ///< one line when failed or ended
-  std::int64_t keeper_pid = 0;         ///< 0 until the keeper has begun
-  std::int64_t init_pid = 0;           ///< 0 until ready
-  std::uint64_t init_start_time = 0;   ///< field 22 of /proc/PID/stat, clock ticks since boot
+  std::string address;                ///< IPv4, or ""
+  std::string progress;               ///< one line while not ready
+  std::string reason;                 ///< one line when failed or ended
+  std::int64_t keeper_pid = 0;        ///< 0 until the keeper has begun
+  std::int64_t init_pid = 0;          ///< 0 until ready
+  std::uint64_t init_start_time = 0;  ///< field 22 of /proc/PID/stat, clock ticks since boot
 };
 
 /// One "key=value" line a field; control characters of values become spaces.
 [[nodiscard]] std::string serialize(const PublishedState& state);
-/// Unknown keys are ignored; a missing or other protocol, phase or job_id is an error that names it.
+/// Unknown keys are ignored; a missing or other protocol, phase or job_id is an error that names
+/// it.
 [[nodiscard]] Result<PublishedState> parse_published_state(std::string_view text);
 
 /// `<run_dir>/<node>/jobs/<job>`: holds state, access, log (and nothing that a user can replace).

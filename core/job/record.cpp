@@ -151,19 +151,17 @@ Result<JobRecord> record_from_json(std::string_view text) {
     }
     if (value.contains("machine")) {
       const auto& machine = value["machine"];
-      record.machine = {machine.at("backend").get<std::string>(),
-                        machine.at("name").get<std::string>(),
-                        machine.at("work_dir").get<std::string>(),
-                        machine.at("subid_first").get<std::uint32_t>(),
-                        machine.at("cgroup").get<std::string>()};
+      record.machine = {
+          machine.at("backend").get<std::string>(), machine.at("name").get<std::string>(),
+          machine.at("work_dir").get<std::string>(), machine.at("subid_first").get<std::uint32_t>(),
+          machine.at("cgroup").get<std::string>()};
     }
     for (const auto& stage : value.at("stages")) {
-      record.stages.push_back({stage.at("list").get<std::string>(),
-                               stage.at("name").get<std::string>(),
-                               from_name(kStageStates, stage.at("state").get<std::string>()),
-                               stage.at("begun_us").get<std::int64_t>(),
-                               stage.at("ended_us").get<std::int64_t>(),
-                               stage.at("message").get<std::string>()});
+      record.stages.push_back(
+          {stage.at("list").get<std::string>(), stage.at("name").get<std::string>(),
+           from_name(kStageStates, stage.at("state").get<std::string>()),
+           stage.at("begun_us").get<std::int64_t>(), stage.at("ended_us").get<std::int64_t>(),
+           stage.at("message").get<std::string>()});
     }
     return record;
   } catch (const std::exception& problem) {

@@ -40,7 +40,8 @@ struct MachineRecord {
 
 enum class StageState { begun, done, failed, undone };
 
-/// One stage that began, in order. Times are CLOCK_REALTIME microseconds, for people and traces only.
+/// One stage that began, in order. Times are CLOCK_REALTIME microseconds, for people and traces
+/// only.
 struct StageTrace {
   std::string list;  ///< "prolog", "keeper" or "epilog"
   std::string name;

@@ -86,7 +86,9 @@ std::string RecordStore::job_path(std::uint64_t job_id) const {
   return root_ + "/jobs/" + std::to_string(job_id);
 }
 
-std::string RecordStore::machines_dir() const { return root_ + "/machines"; }
+std::string RecordStore::machines_dir() const {
+  return root_ + "/machines";
+}
 
 bool RecordStore::knows(std::uint64_t job_id) const {
   return ::access(job_path(job_id).c_str(), F_OK) == 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where job records live: `<state_dir>/<node>/jobs/<job>/record.json`, root only. The folder of a job
-// is also its lock: who changes a record holds flock(2) on the folder.
+// Where job records live: `<state_dir>/<node>/jobs/<job>/record.json`, root only. The folder of a
+// job is also its lock: who changes a record holds flock(2) on the folder.
 #pragma once
 
 #include <chrono>
@@ -26,7 +26,8 @@ class LockedJob {
   [[nodiscard]] Result<std::optional<JobRecord>> load() const;
   /// Durable when it returns.
   [[nodiscard]] Result<void> save(const JobRecord& record) const;
-  /// Keeps a copy of an unreadable record as `<jobs>/../quarantine/<job>-<time>.json` and removes it.
+  /// Keeps a copy of an unreadable record as `<jobs>/../quarantine/<job>-<time>.json` and removes
+  /// it.
   [[nodiscard]] Result<void> quarantine() const;
   /// Removes the folder and what is in it, and with it the lock.
   [[nodiscard]] Result<void> forget() const;

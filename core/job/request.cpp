@@ -8,9 +8,15 @@
 namespace cloud {
 namespace {
 
-constexpr bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
-constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
-constexpr bool is_alnum(char c) { return is_lower(c) || is_digit(c) || (c >= 'A' && c <= 'Z'); }
+constexpr bool is_lower(char c) {
+  return c >= 'a' && c <= 'z';
+}
+constexpr bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+constexpr bool is_alnum(char c) {
+  return is_lower(c) || is_digit(c) || (c >= 'A' && c <= 'Z');
+}
 
 Error refuse(std::string_view option, std::string_view text, std::string_view expected) {
   return {Blame::user, "bad value '" + printable(text) + "' for --" + std::string{option} + ": " +
@@ -38,14 +44,17 @@ std::size_t utf8_sequence(std::string_view text) {
   return length;
 }
 
-bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
+bool is_control(char c) {
+  return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
+}
 
 bool is_printable_utf8(std::string_view text) {
   while (!text.empty()) {
     const auto length = utf8_sequence(text);
     if (length == 0 || is_control(text.front())) return false;
     // U+0080..U+009F are control characters, too.
-    if (length == 2 && text[0] == '\xC2' && static_cast<unsigned char>(text[1]) < 0xA0) return false;
+    if (length == 2 && text[0] == '\xC2' && static_cast<unsigned char>(text[1]) < 0xA0)
+      return false;
     text.remove_prefix(length);
   }
   return true;
@@ -150,9 +159,8 @@ std::string printable(std::string_view text) {
 
 Result<std::string> parse_type(std::string_view text) {
   const bool good = !text.empty() && text.size() <= kNameMax && is_lower(text.front()) &&
-                    std::all_of(text.begin(), text.end(), [](char c) {
-                      return is_lower(c) || is_digit(c) || c == '_';
-                    });
+                    std::all_of(text.begin(), text.end(),
+                                [](char c) { return is_lower(c) || is_digit(c) || c == '_'; });
   if (!good) {
     return refuse("cloud-type", text,
                   "a type is a lower-case name of at most 63 letters, digits and '_'");
@@ -167,9 +175,10 @@ Result<std::string> parse_image(std::string_view text) {
                       return is_alnum(c) || c == '.' || c == '_' || c == '-';
                     });
   if (!good) {
-    return refuse("cloud-image", text,
-                  "an image is a name of the site's catalogue, at most 63 letters, digits, '.', '_' "
-                  "and '-'");
+    return refuse(
+        "cloud-image", text,
+        "an image is a name of the site's catalogue, at most 63 letters, digits, '.', '_' "
+        "and '-'");
   }
   return std::string{text};
 }
@@ -253,8 +262,9 @@ Result<std::optional<Request>> parse_request(const Lookup& lookup, std::string_v
                                   : image ? "--cloud-image"
                                   : run   ? "--cloud-run"
                                           : "--cloud-mount";
-    return Error{Blame::user, std::string{lone} + " needs a type: add --cloud-type=TYPE, this site "
-                                                  "has no default type"};
+    return Error{Blame::user, std::string{lone} +
+                                  " needs a type: add --cloud-type=TYPE, this site "
+                                  "has no default type"};
   }
   return std::optional<Request>{std::move(request)};
 }

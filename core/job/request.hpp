@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a job asks for. Pure and without dependencies: the SPANK plugin compiles it to refuse a bad
-// value at once, the prolog uses it as the trust boundary, because anybody can set any SPANK_* value
-// without our plugin.
+// value at once, the prolog uses it as the trust boundary, because anybody can set any SPANK_*
+// value without our plugin.
 #pragma once
 
 #include <functional>
@@ -31,15 +31,15 @@ struct MountRequest {
 };
 
 struct Request {
-  std::string type;   ///< backend name; never empty in a parsed request
-  std::string image;  ///< "" means the backend's default
+  std::string type;            ///< backend name; never empty in a parsed request
+  std::string image;           ///< "" means the backend's default
   std::optional<RunMode> run;  ///< absent means the site's default
   std::vector<MountRequest> mounts;
 };
 
-inline constexpr std::size_t kNameMax = 63;      ///< bytes of a type or image name
-inline constexpr std::size_t kMountsMax = 32;    ///< entries of --cloud-mount
-inline constexpr std::size_t kPathMax = 1024;    ///< bytes of a path in --cloud-mount
+inline constexpr std::size_t kNameMax = 63;    ///< bytes of a type or image name
+inline constexpr std::size_t kMountsMax = 32;  ///< entries of --cloud-mount
+inline constexpr std::size_t kPathMax = 1024;  ///< bytes of a path in --cloud-mount
 
 /// A backend name: [a-z][a-z0-9_]{0,62}.
 [[nodiscard]] Result<std::string> parse_type(std::string_view text);
@@ -49,11 +49,13 @@ inline constexpr std::size_t kPathMax = 1024;    ///< bytes of a path in --cloud
 [[nodiscard]] Result<bool> parse_create(std::string_view text);
 /// "steps", "all" or "host".
 [[nodiscard]] Result<RunMode> parse_run(std::string_view text);
-/// "SRC[:DST][:ro][,SRC...]": absolute paths of printable UTF-8 without control characters, ":", ","
-/// and ".." components. DST defaults to SRC. A target at or below /proc, /sys, /dev, or "/" itself is refused.
+/// "SRC[:DST][:ro][,SRC...]": absolute paths of printable UTF-8 without control characters, ":",
+/// "," and ".." components. DST defaults to SRC. A target at or below /proc, /sys, /dev, or "/"
+/// itself is refused.
 [[nodiscard]] Result<std::vector<MountRequest>> parse_mounts(std::string_view text);
 
-/// The text without control characters and invalid UTF-8, cut at 80 bytes: safe to print in a message.
+/// The text without control characters and invalid UTF-8, cut at 80 bytes: safe to print in a
+/// message.
 [[nodiscard]] std::string printable(std::string_view text);
 
 /// Looks up the value of a variable; std::nullopt where it is not set.

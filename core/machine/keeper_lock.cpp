@@ -16,7 +16,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-std::string lock_path(const std::string& job_path) { return job_path + "/keeper.lock"; }
+std::string lock_path(const std::string& job_path) {
+  return job_path + "/keeper.lock";
+}
 
 pid_t holder(int fd) {
   std::array<char, 32> text{};
@@ -51,8 +53,8 @@ Result<void> end_keeper(const std::string& job_path, std::chrono::milliseconds g
     if (const auto pid = holder(file.value()); pid > 1) ::kill(pid, number);
     if (lock_exclusively(file.value(), path, number == SIGTERM ? grace : 5s)) return {};
   }
-  return Error{Blame::node, "the keeper, process " + std::to_string(holder(file.value())) +
-                                ", does not die"};
+  return Error{Blame::node,
+               "the keeper, process " + std::to_string(holder(file.value())) + ", does not die"};
 }
 
 }  // namespace cloud

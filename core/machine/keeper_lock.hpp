@@ -9,8 +9,8 @@
 
 namespace cloud {
 
-/// Taken by the keeper for its life: who gets the lock knows that no keeper of the job lives. The file
-/// holds the keeper's process id, which is its own as long as the lock is held.
+/// Taken by the keeper for its life: who gets the lock knows that no keeper of the job lives. The
+/// file holds the keeper's process id, which is its own as long as the lock is held.
 [[nodiscard]] Result<UniqueFd> take_keeper_lock(const std::string& job_path);
 
 /// Asks the keeper of a job to end, kills it after `grace`, and waits. Success where none lives.

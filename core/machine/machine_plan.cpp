@@ -29,9 +29,9 @@ Result<Request> resolve_request(const SiteConfig& config, Request request) {
   const auto* backend = config.backend(request.type);
   if (backend == nullptr) {
     const auto names = config.backend_names();
-    return Error{Blame::user, "unknown --cloud-type '" + printable(request.type) + "': " +
-                                  (names.empty() ? "this site has enabled no type"
-                                                 : "this site has " + names)};
+    return Error{Blame::user,
+                 "unknown --cloud-type '" + printable(request.type) + "': " +
+                     (names.empty() ? "this site has enabled no type" : "this site has " + names)};
   }
   if (request.image.empty()) request.image = backend->image;
   const auto images = config.image_names(request.type);
@@ -42,9 +42,9 @@ Result<Request> resolve_request(const SiteConfig& config, Request request) {
                                   " has no default image: add --cloud-image=NAME (" + have + ")"};
   }
   const auto* image = config.image(request.image);
-  const bool fits = image != nullptr && (image->types.empty() ||
-                                         std::find(image->types.begin(), image->types.end(),
-                                                   request.type) != image->types.end());
+  const bool fits = image != nullptr &&
+                    (image->types.empty() || std::find(image->types.begin(), image->types.end(),
+                                                       request.type) != image->types.end());
   if (!fits) {
     return Error{Blame::user, "unknown --cloud-image '" + printable(request.image) + "': " + have};
   }
@@ -70,8 +70,9 @@ Result<std::uint32_t> choose_subid_range(const SiteConfig& config,
     const auto first = config.subid_first + slot * kRange;
     if (taken.count(first) == 0) return first;
   }
-  return Error{Blame::busy, "no range of sub-ids left on this node: " + std::to_string(taken.size()) +
-                                " machines hold all of cloud.subid_count"};
+  return Error{Blame::busy,
+               "no range of sub-ids left on this node: " + std::to_string(taken.size()) +
+                   " machines hold all of cloud.subid_count"};
 }
 
 Result<MachineSpec> plan_machine(const SiteConfig& config, const JobRecord& record) {
@@ -97,8 +98,9 @@ Result<MachineSpec> plan_machine(const SiteConfig& config, const JobRecord& reco
   if (record.lease) {
     const auto* pool = config.pool(record.lease->pool);
     if (pool == nullptr) {
-      return Error{Blame::site, "the pool '" + record.lease->pool +
-                                    "' was taken out of the configuration while the job was waiting"};
+      return Error{Blame::site,
+                   "the pool '" + record.lease->pool +
+                       "' was taken out of the configuration while the job was waiting"};
     }
     spec.network = MachineNetwork{static_cast<std::uint32_t>(pool->prefix_length),
                                   pool->bridge,

@@ -11,8 +11,8 @@
 
 namespace cloud {
 
-/// Completes a request from the site's defaults and checks it against the site's backends and images.
-/// Blame::user, with the values that are possible.
+/// Completes a request from the site's defaults and checks it against the site's backends and
+/// images. Blame::user, with the values that are possible.
 [[nodiscard]] Result<Request> resolve_request(const SiteConfig& config, Request request);
 
 /// "sc-<node>-<job>": at most 63 bytes of [a-z0-9-], the same for every run of a job.
@@ -25,8 +25,8 @@ namespace cloud {
 [[nodiscard]] Result<std::uint32_t> choose_subid_range(const SiteConfig& config,
                                                        const std::vector<JobRecord>& records);
 
-/// What the record and the configuration say of a machine; sizes, cgroup and mounts are the keeper's
-/// to add.
+/// What the record and the configuration say of a machine; sizes, cgroup and mounts are the
+/// keeper's to add.
 [[nodiscard]] Result<MachineSpec> plan_machine(const SiteConfig& config, const JobRecord& record);
 
 [[nodiscard]] MachineRef machine_ref(const MachineRecord& record);

@@ -48,9 +48,11 @@ Result<void> Publisher::publish() const {
 Result<void> Publisher::write_access_script() const {
   const std::string script =
       "#!/bin/sh\n"
-      "# Takes you into the machine of job " + std::to_string(state_.job_id) +
+      "# Takes you into the machine of job " +
+      std::to_string(state_.job_id) +
       ": access [COMMAND [ARGUMENT...]], your shell by default.\n"
-      "exec " + program_folder() + "/enter --dir " + dir_ + " -- \"$@\"\n";
+      "exec " +
+      program_folder() + "/enter --dir " + dir_ + " -- \"$@\"\n";
   return write_file(dir_ + "/access", script,
                     {.mode = 0500, .owner = FileOwner{uid_, gid_}, .durable = false});
 }
@@ -73,6 +75,8 @@ void Publisher::log(const std::string& line) const {
   [[maybe_unused]] const auto written = ::write(file.value(), text.data(), text.size());
 }
 
-Result<void> Publisher::remove() const { return remove_tree(dir_); }
+Result<void> Publisher::remove() const {
+  return remove_tree(dir_);
+}
 
 }  // namespace cloud

@@ -59,9 +59,10 @@ Result<MachineUser> look_up_user(const JobRecord& record) {
   errno = 0;
   const auto* entry = ::getpwuid(record.uid);
   if (entry == nullptr) {
-    return Error{Blame::node, "the node's directory knows no user with uid " +
-                                  std::to_string(record.uid) + " (getent passwd " +
-                                  std::to_string(record.uid) + ")", errno};
+    return Error{Blame::node,
+                 "the node's directory knows no user with uid " + std::to_string(record.uid) +
+                     " (getent passwd " + std::to_string(record.uid) + ")",
+                 errno};
   }
   MachineUser user;
   user.uid = record.uid;

@@ -67,14 +67,16 @@ Result<void> lease_address(Session& session) {
   std::vector<std::string> held;
   for (const auto& other : session.store.records()) {
     const bool is_ours = other.job_id == session.record.job_id;
-    if (!is_ours && other.lease && other.lease->pool == pool->name) held.push_back(other.lease->address);
+    if (!is_ours && other.lease && other.lease->pool == pool->name)
+      held.push_back(other.lease->address);
   }
   LeaseFile file{pool->file};
   auto address = file.lease(session.record.job_id, "", held, [&](const std::string& chosen) {
     session.record.lease = LeaseRecord{pool->name, chosen};
     return session.save();
   });
-  if (!address) return std::move(address).error().within("lease an address of pool '" + pool->name + "'");
+  if (!address)
+    return std::move(address).error().within("lease an address of pool '" + pool->name + "'");
   return {};
 }
 

@@ -29,7 +29,8 @@ Result<void> run_stage(Session& session, const StageConfig& stage) {
     case StageAction::create_machine:
       break;
   }
-  return Error{Blame::internal, "the epilog has no action '" + std::string{to_string(stage.action)} + "'"};
+  return Error{Blame::internal,
+               "the epilog has no action '" + std::string{to_string(stage.action)} + "'"};
 }
 
 // 1 where a stage that failed says that the node shall be drained.
@@ -45,8 +46,8 @@ int run_stages(Session& session, std::string_view type) {
   return status;
 }
 
-// What a record that cannot be read may have named: everything here has a name that the job's number
-// gives, and the addresses are in the lease files.
+// What a record that cannot be read may have named: everything here has a name that the job's
+// number gives, and the addresses are in the lease files.
 JobRecord reconstructed(const Session& session) {
   JobRecord record;
   record.job_id = session.input.job.job_id;
@@ -54,13 +55,15 @@ JobRecord reconstructed(const Session& session) {
   record.uid = session.input.job.uid;
   const auto name = machine_name(record.node, record.job_id);
   for (const auto& backend : session.config.backends) {
-    record.machine = MachineRecord{backend.name, name, session.store.machines_dir() + "/" + name, 0, ""};
+    record.machine =
+        MachineRecord{backend.name, name, session.store.machines_dir() + "/" + name, 0, ""};
     break;
   }
   for (const auto& pool : session.config.pools) {
     if (pool.shared) {
-      log_line(LogLevel::error, "pool '" + pool.name + "' is shared with other nodes: what the job "
-                                "may have leased of it has to be freed by hand");
+      log_line(LogLevel::error, "pool '" + pool.name +
+                                    "' is shared with other nodes: what the job "
+                                    "may have leased of it has to be freed by hand");
       continue;
     }
     LeaseFile file{pool.file};
@@ -84,7 +87,8 @@ int run_locked(Session& session) {
   auto loaded = session.locked.load();
   if (!loaded) {
     log_line(LogLevel::error, loaded.error().message + "; keeping a copy and cleaning up by name");
-    if (auto kept = session.locked.quarantine(); !kept) log_line(LogLevel::error, kept.error().message);
+    if (auto kept = session.locked.quarantine(); !kept)
+      log_line(LogLevel::error, kept.error().message);
     session.record = reconstructed(session);
   } else if (*loaded) {
     session.record = **loaded;
@@ -100,7 +104,8 @@ int run_locked(Session& session) {
   const int status = run_stages(session, type);
   sweep(session);
   const Publisher publisher{session.config, session.record};
-  if (auto removed = publisher.remove(); !removed) log_line(LogLevel::error, removed.error().message);
+  if (auto removed = publisher.remove(); !removed)
+    log_line(LogLevel::error, removed.error().message);
   if (session.record.machine || session.record.lease) {
     log_line(LogLevel::error, "something of the job is left; `cloudctl reconcile` tries again");
     return status;
@@ -128,7 +133,8 @@ int run_without_record(const SiteConfig& config, const HookInput& input) {
 
 LoadedConfig without_site_programs(LoadedConfig loaded) {
   for (auto* stages : {&loaded.config.prolog, &loaded.config.epilog}) {
-    std::erase_if(*stages, [](const StageConfig& stage) { return stage.action == StageAction::exec; });
+    std::erase_if(*stages,
+                  [](const StageConfig& stage) { return stage.action == StageAction::exec; });
   }
   return loaded;
 }

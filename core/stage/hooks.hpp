@@ -7,13 +7,13 @@
 namespace cloud {
 
 /// Runs the prolog's stages as a transaction: where one fails, it and those before it are undone in
-/// reverse order. A fault of the user, of an image or of one stage fails the job alone: the reason is
-/// published for the plugin to show, and the result is 0. Returns the exit status for slurmd: non-zero
-/// drains the node.
+/// reverse order. A fault of the user, of an image or of one stage fails the job alone: the reason
+/// is published for the plugin to show, and the result is 0. Returns the exit status for slurmd:
+/// non-zero drains the node.
 [[nodiscard]] int run_prolog(const LoadedConfig& loaded, const HookInput& input);
 
-/// The configuration without the site's own programs: for a clean-up that slurmd did not ask for, and
-/// whose environment would mislead them.
+/// The configuration without the site's own programs: for a clean-up that slurmd did not ask for,
+/// and whose environment would mislead them.
 [[nodiscard]] LoadedConfig without_site_programs(LoadedConfig loaded);
 
 /// Runs the epilog's stages, all of them, whatever failed before, and then removes what the record

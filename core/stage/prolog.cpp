@@ -46,7 +46,8 @@ Result<void> run_stage(Session& session, const StageConfig& stage) {
     case StageAction::release_address:
       break;
   }
-  return Error{Blame::internal, "the prolog has no action '" + std::string{to_string(stage.action)} + "'"};
+  return Error{Blame::internal,
+               "the prolog has no action '" + std::string{to_string(stage.action)} + "'"};
 }
 
 Result<void> undo_stage(Session& session, const StageConfig& stage) {
@@ -68,7 +69,8 @@ Result<void> undo_stage(Session& session, const StageConfig& stage) {
 // Undoes the stages that began, last first: one that failed may have done half its work.
 void undo_all(Session& session) {
   const auto& stages = session.config.prolog;
-  for (auto trace = session.record.stages.rbegin(); trace != session.record.stages.rend(); ++trace) {
+  for (auto trace = session.record.stages.rbegin(); trace != session.record.stages.rend();
+       ++trace) {
     if (trace->list != "prolog" || trace->state == StageState::undone) continue;
     for (const auto& stage : stages) {
       if (stage.name != trace->name) continue;
@@ -95,8 +97,8 @@ int fail(Session& session, const Error& error, OnError on_error) {
   session.record.failure = error.message;
   if (auto saved = session.save(); !saved) log_line(LogLevel::error, saved.error().message);
   publish_failure(session);
-  log_line(LogLevel::error, "the job fails (" + std::string{to_string(error.blame)} +
-                                "): " + error.message);
+  log_line(LogLevel::error,
+           "the job fails (" + std::string{to_string(error.blame)} + "): " + error.message);
   const bool is_users = error.blame == Blame::user || error.blame == Blame::cancelled;
   return on_error == OnError::drain_node && !is_users ? 1 : 0;
 }
@@ -121,7 +123,8 @@ std::optional<StageFailure> run_stages(Session& session) {
     if (done) continue;
     trace.message = done.error().message;
     if (stage.on_error == OnError::go_on) {
-      log_line(LogLevel::warn, "stage '" + stage.name + "': " + done.error().message + "; going on");
+      log_line(LogLevel::warn,
+               "stage '" + stage.name + "': " + done.error().message + "; going on");
       continue;
     }
     return StageFailure{std::move(done).error(), stage.on_error};
@@ -133,7 +136,8 @@ std::optional<StageFailure> run_stages(Session& session) {
 void clean_up_leftovers(Session& session) {
   log_line(LogLevel::warn, "cleaning up what an earlier run of the job has left");
   undo_all(session);
-  for (auto& [what, action] : {std::pair{"machine", &destroy_machine}, {"address", &release_address}}) {
+  for (auto& [what, action] :
+       {std::pair{"machine", &destroy_machine}, {"address", &release_address}}) {
     if (auto done = action(session); !done) {
       log_line(LogLevel::error, std::string{what} + ": " + done.error().message);
     }
@@ -149,10 +153,11 @@ int run_locked(Session& session, const Result<std::optional<Request>>& request) 
   auto existing = session.locked.load();
   if (!existing) {
     log_line(LogLevel::error, existing.error().message + "; keeping a copy and starting over");
-    if (auto kept = session.locked.quarantine(); !kept) log_line(LogLevel::error, kept.error().message);
+    if (auto kept = session.locked.quarantine(); !kept)
+      log_line(LogLevel::error, kept.error().message);
   } else if (*existing) {
-    const bool is_done = (*existing)->phase != RecordPhase::preparing &&
-                         (*existing)->phase != RecordPhase::ending;
+    const bool is_done =
+        (*existing)->phase != RecordPhase::preparing && (*existing)->phase != RecordPhase::ending;
     // slurmd may call a prolog twice for one run.
     if (is_same_run(**existing, session.input) && is_done) return 0;
     session.record = **existing;
@@ -163,8 +168,11 @@ int run_locked(Session& session, const Result<std::optional<Request>>& request) 
     session.record.machine = machine;  // what could not be cleaned up stays known
     session.record.lease = lease;
     if (machine || lease) {
-      return fail(session, {Blame::node, "an earlier run of the job left a machine behind that cannot "
-                                         "be removed; see the system log of " + session.record.node},
+      return fail(session,
+                  {Blame::node,
+                   "an earlier run of the job left a machine behind that cannot "
+                   "be removed; see the system log of " +
+                       session.record.node},
                   OnError::fail_job);
     }
   }
@@ -212,15 +220,16 @@ int run_prolog(const LoadedConfig& loaded, const HookInput& input) {
     request = parse_request(input.lookup, config.default_type);
     if (!loaded.report.empty()) {
       const auto first = loaded.report.sorted().front();
-      request = Error{Blame::site, "the site's configuration is broken: " + first.where.text() + ": " +
-                                       first.message + "; tell the administrators"};
+      request = Error{Blame::site, "the site's configuration is broken: " + first.where.text() +
+                                       ": " + first.message + "; tell the administrators"};
     }
   }
   RecordStore store{config.state_dir, input.job.node};
   auto locked = store.lock_or_create(input.job.job_id, kLockWait);
   if (!locked) {
     log_line(LogLevel::error, locked.error().message);
-    // Without a folder there is no machine and no way to say so but a state file in the other place.
+    // Without a folder there is no machine and no way to say so but a state file in the other
+    // place.
     if (wants_machine) {
       auto record = new_record(input);
       record.phase = RecordPhase::failed;

@@ -29,8 +29,9 @@ Result<void> require_root_writes_only(const std::string& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) return os_error(Blame::site, path, errno);
   if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-    return Error{Blame::site,
-                 path + " is writable by others than its owner and was not run: chmod go-w " + path};
+    return Error{
+        Blame::site,
+        path + " is writable by others than its owner and was not run: chmod go-w " + path};
   }
   return {};
 }

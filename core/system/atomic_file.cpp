@@ -25,12 +25,14 @@ Result<void> write_all(int fd, std::string_view content, const std::string& name
   return {};
 }
 
-Result<void> fill(int fd, const std::string& name, std::string_view content, const AtomicWrite& how) {
+Result<void> fill(int fd, const std::string& name, std::string_view content,
+                  const AtomicWrite& how) {
   if (auto written = write_all(fd, content, name); !written) return written;
   if (how.owner && ::fchown(fd, how.owner->uid, how.owner->gid) != 0) {
     return os_error(Blame::node, "change the owner of " + name, errno);
   }
-  if (::fchmod(fd, how.mode) != 0) return os_error(Blame::node, "change the mode of " + name, errno);
+  if (::fchmod(fd, how.mode) != 0)
+    return os_error(Blame::node, "change the mode of " + name, errno);
   if (how.durable && ::fsync(fd) != 0) return os_error(Blame::node, "fsync " + name, errno);
   return {};
 }
@@ -54,8 +56,7 @@ Result<void> empty_folder(UniqueFd folder, dev_t device, const std::string& path
       if (status.st_dev != device) {
         return Error{Blame::node, child + " is a mount point and was left alone: unmount it"};
       }
-      UniqueFd below{
-          ::openat(fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
+      UniqueFd below{::openat(fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
       if (!below) return os_error(Blame::node, "open " + child, errno);
       if (auto emptied = empty_folder(std::move(below), device, child); !emptied) return emptied;
     }
@@ -129,7 +130,8 @@ Result<void> make_directories(const std::string& path, mode_t mode) {
   for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
     const auto folder = path.substr(0, end);
     if (::mkdir(folder.c_str(), mode) == 0) {
-      if (::chmod(folder.c_str(), mode) != 0) return os_error(Blame::node, "chmod " + folder, errno);
+      if (::chmod(folder.c_str(), mode) != 0)
+        return os_error(Blame::node, "chmod " + folder, errno);
     } else if (errno != EEXIST) {
       return os_error(Blame::node, "make the folder " + folder, errno);
     }

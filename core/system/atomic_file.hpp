@@ -22,16 +22,18 @@ struct AtomicWrite {
   bool durable = true;             ///< fsync the file and its directory
 };
 
-/// Replaces `name` in the directory `dir_fd` as a whole: writes `.<name>.tmp-<pid>` (O_EXCL|O_NOFOLLOW),
-/// fsync, rename, fsync of the directory. After a crash the old or the new content is there, never a
-/// mixture. On failure (ENOSPC, EDQUOT, ...) the temporary file is removed. Blame::node.
-[[nodiscard]] Result<void> write_file_at(int dir_fd, const std::string& name, std::string_view content,
-                                         const AtomicWrite& how);
+/// Replaces `name` in the directory `dir_fd` as a whole: writes `.<name>.tmp-<pid>`
+/// (O_EXCL|O_NOFOLLOW), fsync, rename, fsync of the directory. After a crash the old or the new
+/// content is there, never a mixture. On failure (ENOSPC, EDQUOT, ...) the temporary file is
+/// removed. Blame::node.
+[[nodiscard]] Result<void> write_file_at(int dir_fd, const std::string& name,
+                                         std::string_view content, const AtomicWrite& how);
 /// The same by path.
 [[nodiscard]] Result<void> write_file(const std::string& path, std::string_view content,
                                       const AtomicWrite& how);
 
-/// The whole content; an absent file is an Error with os_errno ENOENT. Refuses more than `limit` bytes.
+/// The whole content; an absent file is an Error with os_errno ENOENT. Refuses more than `limit`
+/// bytes.
 [[nodiscard]] Result<std::string> read_file(const std::string& path, std::size_t limit = 64 << 20);
 
 /// mkdir -p below a root-owned parent: mode and owner are set on what it creates.

@@ -35,7 +35,8 @@ struct Child {
   int failure_pipe;
 };
 
-// JUSTIFICATION: between fork and exec only async-signal-safe calls, as the caller may have threads.
+// JUSTIFICATION: between fork and exec only async-signal-safe calls, as the caller may have
+// threads.
 [[noreturn]] void run_child(const Child& child) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -90,8 +91,8 @@ Result<Outcome> run(const Command& command) {
   const auto& program = command.argv.front();
   const auto output_path =
       command.output_file.empty() ? std::string{"/dev/null"} : command.output_file;
-  const int flags = O_WRONLY | O_CLOEXEC | O_NOFOLLOW |
-                    (command.output_file.empty() ? 0 : O_CREAT | O_APPEND);
+  const int flags =
+      O_WRONLY | O_CLOEXEC | O_NOFOLLOW | (command.output_file.empty() ? 0 : O_CREAT | O_APPEND);
   const UniqueFd output{::open(output_path.c_str(), flags, 0600)};
   if (!output) return os_error(Blame::node, "open " + output_path, errno);
   std::array<int, 2> ends{};

@@ -11,10 +11,11 @@
 namespace cloud {
 
 struct Command {
-  std::vector<std::string> argv;         ///< argv[0] is an absolute path; never a shell
+  std::vector<std::string> argv;              ///< argv[0] is an absolute path; never a shell
   std::vector<std::string> environment = {};  ///< "KEY=value"
   std::string working_directory = "/";
-  std::string output_file = {};  ///< stdout and stderr are appended here (made 0600); "" means /dev/null
+  std::string output_file =
+      {};  ///< stdout and stderr are appended here (made 0600); "" means /dev/null
   std::chrono::milliseconds timeout{60'000};
   std::function<bool()> cancelled = {};  ///< polled; may be empty
 };
@@ -25,10 +26,10 @@ struct Outcome {
 };
 
 /// Runs a program in a process group of its own with stdin on /dev/null and all other descriptors
-/// closed, and waits for it. When it ends, what is left of its group is killed, as slurmd does with a
-/// prolog's: a daemon has to leave the group (setsid), and may keep its stdout open, because output
-/// goes to a file and never through a pipe. At the timeout, or when cancelled: SIGTERM, after 2 s
-/// SIGKILL, to the group. An Error means that it could not be started.
+/// closed, and waits for it. When it ends, what is left of its group is killed, as slurmd does with
+/// a prolog's: a daemon has to leave the group (setsid), and may keep its stdout open, because
+/// output goes to a file and never through a pipe. At the timeout, or when cancelled: SIGTERM,
+/// after 2 s SIGKILL, to the group. An Error means that it could not be started.
 [[nodiscard]] Result<Outcome> run(const Command& command);
 
 }  // namespace cloud

@@ -18,11 +18,10 @@ Result<void> require_root_only(const std::string& path) {
                                   " and shall belong to root: chown root " + path};
   }
   if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-    return Error{Blame::site,
-                 path + " is writable by others than root: chmod go-w " + path +
-                     (S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX) != 0
-                          ? ", or use a folder that is not below it"
-                          : "")};
+    return Error{Blame::site, path + " is writable by others than root: chmod go-w " + path +
+                                  (S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX) != 0
+                                       ? ", or use a folder that is not below it"
+                                       : "")};
   }
   return {};
 }

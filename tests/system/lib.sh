@@ -43,7 +43,7 @@ is_running() { [ "$(squeue -h -n "$1" -o %t)" = R ]; }
 node_is_clean() {
   local left=''
   eventually 40 no_jobs || left+=" jobs: $(squeue -h -o '%A %t' | tr '\n' ',')"
-  eventually 20 sh -c "sinfo -h -n $NODE -o %T | grep -qx idle" || left+=" node: $(sinfo -h -n "$NODE" -o '%T %E')"
+  eventually 20 sh -c "sinfo -h -n $NODE -o %T | grep -qxE 'idle|planned'" || left+=" node: $(sinfo -h -n "$NODE" -o '%T %E')"
   left+=$(find "$STATE/jobs" "$STATE/machines" "$PLAYGROUND/run/$NODE/jobs" -mindepth 1 -maxdepth 1 2>/dev/null | sed 's/^/ file:/')
   left+=$(grep -v '^#' "$LEASES" | grep -v ';;' | sed 's/^/ lease:/')
   left+=$(ip -o link | grep -o ' vc[0-9a-f]\{12\}' | sed 's/^/ veth:/')

@@ -76,4 +76,45 @@ is "a copy of it is kept" 1 "$(ls "$STATE/quarantine" | wc -l)"
 rm -rf "$STATE/quarantine"
 hook prolog 888004 >/dev/null 2>&1
 (hook epilog 888004 & hook epilog 888004 & wait) >/dev/null 2>&1; is "two epilogs at once" 0 $?
+cloudctl() { "$PLAYGROUND/prefix/sbin/cloudctl" --config "$CONFIG" --node "$NODE" "$@"; }
+hook prolog 888005 >/dev/null 2>&1
+has "cloudctl status lists a job" "888005" "$(cloudctl status)"
+has "cloudctl trace shows its stages" "address" "$(cloudctl trace 888005)"
+cloudctl reconcile >reconcile.log 2>&1
+is "reconcile leaves a job alone that has just begun" yes "$(test -e "$STATE/jobs/888005" && echo yes)"
+sed -i 's/"boot_id": "[^"]*"/"boot_id": "another-boot"/' "$STATE/jobs/888005/record.json"
+cloudctl reconcile >reconcile.log 2>&1; is "reconcile after a reboot" 0 $?
+is "releases what the dead job held" no "$(test -e "$STATE/jobs/888005" || grep -q 888005 "$LEASES" && echo yes || echo no)"
+has "cloudctl check finds no mistake" "no mistakes; backends: lxc" "$(cloudctl check)"
+for damage in '' '{' '{}' 'null' '[1,2' "$(head -c 3000 /dev/urandom | tr -d '\0')" '{"version": 99}'; do
+  hook prolog 888006 >/dev/null 2>&1
+  printf %s "$damage" >"$STATE/jobs/888006/record.json"
+  hook epilog 888006 >damage.log 2>&1 || fail "an epilog with a damaged record: $(cat damage.log)"
+  grep -q ';888006;' "$LEASES" && fail "a lease is left after a damaged record"
+done
+ok "seven kinds of damaged records"
+rm -rf "$STATE/quarantine"
+
+# The folder of the published state is full at every write, and the epilog still cleans.
+hook prolog 888007 >/dev/null 2>&1
+mkdir -p "$STATE/jobs"
+mount -t tmpfs -o size=4k,nr_inodes=2 tmpfs "$STATE/jobs"
+hook prolog 888008 >full.log 2>&1; is "a full disk does not drain the node" 0 $?
+has "and says so" "No space left on device" "$(cat full.log; cat "$PLAYGROUND/run/$NODE/jobs/888008/state" 2>/dev/null)"
+umount "$STATE/jobs"
+hook epilog 888008 >/dev/null 2>&1
+rm -rf "$PLAYGROUND/run/$NODE/jobs/888008"
+hook epilog 888007 >/dev/null 2>&1
+
+# slurmd restarts while a job runs: its epilog comes all the same.
+srun_in -J restart sleep 20 >restart.out 2>&1 &
+eventually 20 is_running restart
+kill "$(cat "$PLAYGROUND/slurm/slurmd.pid" 2>/dev/null || pgrep -f "slurmd -D -N $NODE" | head -1)"
+sleep 1
+setsid slurmd -D -N "$NODE" </dev/null >>"$PLAYGROUND/slurm/log/slurmd-out.log" 2>&1 &
+slurmd=$!
+echo "$slurmd $(sed 's/.*) //' "/proc/$slurmd/stat" | cut -d' ' -f20)" >"$PLAYGROUND/slurm/slurmd.started"
+eventually 20 is_running restart
+scancel "$(job_id_of restart)"
+if left=$(node_is_clean); then ok "a slurmd that restarts during a job leaves nothing"; else fail "slurmd restart leaves:$left"; fi
 finish

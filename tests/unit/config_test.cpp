@@ -47,8 +47,8 @@ TEST_P(BadConfig, IsReportedWithPlaceAndReason) {
   ASSERT_EQ(found.size(), expected.size()) << loaded.report.text();
   for (std::size_t i = 0; i < found.size(); ++i) {
     const auto& where = found[i].where;
-    const auto text = std::to_string(where.line) + ":" + std::to_string(where.column) + ": " +
-                      found[i].message;
+    const auto text =
+        std::to_string(where.line) + ":" + std::to_string(where.column) + ": " + found[i].message;
     EXPECT_THAT(text, ::testing::StartsWith(expected[i].substr(0, expected[i].find(' ') + 1)));
     EXPECT_THAT(text, HasSubstr(expected[i].substr(expected[i].find(' ') + 1)));
   }
@@ -116,8 +116,9 @@ TEST(SiteConfig, NamesBothPlacesOfAKeyThatAnotherFileRepeats) {
 TEST(SiteConfig, ReportsAMissingFileWithoutALine) {
   const auto loaded = load_site_config("/no/such/cloud.toml");
 
-  EXPECT_THAT(loaded.report.text(),
-              HasSubstr("/no/such/cloud.toml: error: cannot be read: open /no/such/cloud.toml: No such"));
+  EXPECT_THAT(
+      loaded.report.text(),
+      HasSubstr("/no/such/cloud.toml: error: cannot be read: open /no/such/cloud.toml: No such"));
 }
 
 TEST(Report, ShowsTheLineWithACaretBelowTheColumn) {

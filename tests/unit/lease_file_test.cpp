@@ -20,9 +20,15 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::string content(const std::string& path) { return *read_file(path); }
-void put(const std::string& path, const std::string& text) { std::ofstream{path} << text; }
-Result<void> agree(const std::string&) { return {}; }
+std::string content(const std::string& path) {
+  return *read_file(path);
+}
+void put(const std::string& path, const std::string& text) {
+  std::ofstream{path} << text;
+}
+Result<void> agree(const std::string&) {
+  return {};
+}
 
 std::string pool_of(int count) {
   std::string text = "#IP;SLURM_JOB_ID;USED\n";
@@ -47,14 +53,17 @@ TEST(LeaseFile, WritesWhatTheOriginalScriptsWrite) {
 
 TEST(LeaseFile, KeepsCommentsOrderLineEndsAndForeignLinesByteByByte) {
   const TemporaryFolder folder;
-  const std::string before = "\n# a remark;with;semicolons\r\n10.0.0.9;;\r\nforeign\n10.0.0.1;7;x\n\n10.0.0.2;;";
+  const std::string before =
+      "\n# a remark;with;semicolons\r\n10.0.0.9;;\r\nforeign\n10.0.0.1;7;x\n\n10.0.0.2;;";
   put(folder / "l.csv", before);
   LeaseFile file{folder / "l.csv"};
 
   ASSERT_TRUE(file.lease(1, "", {}, agree));
   ASSERT_TRUE(file.lease(2, "", {}, agree));
-  EXPECT_EQ(content(folder / "l.csv"),
-            "\n# a remark;with;semicolons\r\n10.0.0.9;1;USED\r\nforeign\n10.0.0.1;7;x\n\n10.0.0.2;2;USED");
+  EXPECT_EQ(
+      content(folder / "l.csv"),
+      "\n# a "
+      "remark;with;semicolons\r\n10.0.0.9;1;USED\r\nforeign\n10.0.0.1;7;x\n\n10.0.0.2;2;USED");
   ASSERT_TRUE(file.release(1, "10.0.0.9"));
   ASSERT_TRUE(file.release(2, "10.0.0.2"));
   EXPECT_EQ(content(folder / "l.csv"), before);
@@ -62,11 +71,13 @@ TEST(LeaseFile, KeepsCommentsOrderLineEndsAndForeignLinesByteByByte) {
 
 TEST(LeaseTable, NamesEachLineThatItCannotUse) {
   const LeaseTable table{
-      "10.0.0.1;;\n10.0.0.1;;\nx;;\n10.0.0.2;;;\n10.0.0.3;abc;USED\n10.0.0.4;;USED\n10.0.0.5;5;\n10.0.0.6;12",
+      "10.0.0.1;;\n10.0.0.1;;\nx;;\n10.0.0.2;;;\n10.0.0.3;abc;USED\n10.0.0.4;;USED\n10.0.0.5;5;"
+      "\n10.0.0.6;12",
       "f.csv"};
 
   std::vector<std::string> found;
-  for (const auto& problem : table.problems()) found.push_back(problem.where.text() + ": " + problem.message);
+  for (const auto& problem : table.problems())
+    found.push_back(problem.where.text() + ": " + problem.message);
   ASSERT_EQ(found.size(), 7U);
   EXPECT_THAT(found[0], HasSubstr("f.csv:2:1: repeats the address 10.0.0.1"));
   EXPECT_THAT(found[1], HasSubstr("f.csv:3:1: does not begin with an IPv4 address"));
@@ -74,7 +85,10 @@ TEST(LeaseTable, NamesEachLineThatItCannotUse) {
   EXPECT_THAT(found[3], HasSubstr("job id that is no number"));
   EXPECT_THAT(found[4], HasSubstr("used without a job"));
   EXPECT_THAT(found[5], HasSubstr("names a job without being marked as used"));
-  EXPECT_THAT(found[6], HasSubstr("f.csv:8:1: is not 'IP;SLURM_JOB_ID;USED': repair or remove it (the last line is torn)"));
+  EXPECT_THAT(
+      found[6],
+      HasSubstr(
+          "f.csv:8:1: is not 'IP;SLURM_JOB_ID;USED': repair or remove it (the last line is torn)"));
   EXPECT_EQ(table.leases().size(), 1U);
 }
 

@@ -57,7 +57,8 @@ struct Machine {
   cloud_image image{sizeof image, "i", "/images/i", "directory", "auto"};
   const char* group_name = "users";
   cloud_user user{};
-  cloud_network network{sizeof network, 24, "br0", "02:00:0a:00:00:05", "10.0.0.5", "10.0.0.1", nullptr, 0};
+  cloud_network network{sizeof network, 24,         "br0",   "02:00:0a:00:00:05",
+                        "10.0.0.5",     "10.0.0.1", nullptr, 0};
   cloud_machine_spec spec{};
   Machine() {
     user.struct_size = sizeof user;

@@ -32,11 +32,12 @@ TEST_P(HostileText, IsNoTypeAndNoImage) {
   EXPECT_FALSE(parse_mounts(GetParam()));
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Values, HostileText,
-    ::testing::Values("", " ", "a b", "a\nb", "a;b", "$(reboot)", "`reboot`", "../lxc", "a/../b", "-x", "%n",
-                      "a..b", std::string(300, 'a'), std::string(1 << 20, 'a'), "l\xc3\xa7", "\xff\xfe",
-                      std::string("a\0b", 3), "a'b", "a\"b", "a\\b", "*", "~", "a|b", "a&b", "<a>"));
+INSTANTIATE_TEST_SUITE_P(Values, HostileText,
+                         ::testing::Values("", " ", "a b", "a\nb", "a;b", "$(reboot)", "`reboot`",
+                                           "../lxc", "a/../b", "-x", "%n", "a..b",
+                                           std::string(300, 'a'), std::string(1 << 20, 'a'),
+                                           "l\xc3\xa7", "\xff\xfe", std::string("a\0b", 3), "a'b",
+                                           "a\"b", "a\\b", "*", "~", "a|b", "a&b", "<a>"));
 
 TEST(Request, MessagesNeverCarryControlCharacters) {
   const auto type = parse_type("a\n\x1b[31mred\xff");
@@ -84,7 +85,9 @@ TEST(Mounts, SaysWhatIsWrong) {
   EXPECT_TRUE(parse_mounts("/a:/processes"));
 }
 
-TEST(Request, IsNoneWithoutAnyOption) { EXPECT_FALSE(parse_request(in({}), "lxc")->has_value()); }
+TEST(Request, IsNoneWithoutAnyOption) {
+  EXPECT_FALSE(parse_request(in({}), "lxc")->has_value());
+}
 
 TEST(Request, TakesTheSitesDefaultTypeForALoneImage) {
   const auto request = parse_request(in({{"SPANK_cloud_image", "x"}}), "lxc");
@@ -101,7 +104,8 @@ TEST(Request, RefusesALoneImageWithoutASiteDefault) {
 }
 
 TEST(Request, CreateNoTurnsItOff) {
-  EXPECT_FALSE(parse_request(in({{"SPANK_cloud_type", "lxc"}, {"SPANK_cloud_create", "no"}}), "")->has_value());
+  EXPECT_FALSE(parse_request(in({{"SPANK_cloud_type", "lxc"}, {"SPANK_cloud_create", "no"}}), "")
+                   ->has_value());
 }
 
 TEST(Request, RefusesAContradiction) {
@@ -131,7 +135,8 @@ TEST(PublishedState, RefusesAnotherProtocolAndATornFile) {
   state.job_id = 7;
   auto text = serialize(state);
 
-  EXPECT_THAT(parse_published_state(text.substr(0, text.size() - 3)).error().message, HasSubstr("torn"));
+  EXPECT_THAT(parse_published_state(text.substr(0, text.size() - 3)).error().message,
+              HasSubstr("torn"));
   text.replace(0, 10, "protocol=9");
   EXPECT_THAT(parse_published_state(text).error().message, HasSubstr("speaks protocol 9"));
   EXPECT_THAT(parse_published_state("").error().message, HasSubstr("protocol 0"));
@@ -167,7 +172,8 @@ TEST(JobRecord, RefusesWhatIsTornForeignOrNewer) {
   newer.replace(newer.find("\"version\": 1"), 12, "\"version\": 2");
 
   EXPECT_THAT(record_from_json("").error().message, HasSubstr("cannot be read"));
-  EXPECT_THAT(record_from_json(text.substr(0, text.size() / 2)).error().message, HasSubstr("cannot be read"));
+  EXPECT_THAT(record_from_json(text.substr(0, text.size() / 2)).error().message,
+              HasSubstr("cannot be read"));
   EXPECT_THAT(record_from_json("{}").error().message, HasSubstr("version"));
   EXPECT_THAT(record_from_json(newer).error().message, HasSubstr("has version 2"));
 }

@@ -60,7 +60,8 @@ TEST(AtomicFile, LeavesTheOldContentWhenTheDiskIsFull) {
 TEST(AtomicFile, DoesNotFollowALinkInThePlaceOfItsTemporaryFile) {
   const TemporaryFolder folder;
   std::ofstream{folder / "victim"} << "untouched";
-  std::filesystem::create_symlink(folder / "victim", folder / (".f.tmp-" + std::to_string(::getpid())));
+  std::filesystem::create_symlink(folder / "victim",
+                                  folder / (".f.tmp-" + std::to_string(::getpid())));
 
   ASSERT_TRUE(write_file(folder / "f", "new", {}));
 
@@ -124,7 +125,8 @@ TEST_F(TrustedPath, LooksAtWhereALinkLeads) {
   std::ofstream{folder_ + "/open/f"} << "x";
   std::filesystem::create_symlink(folder_ + "/open/f", folder_ + "/sub/link");
 
-  EXPECT_THAT(require_trusted(folder_ + "/sub/link").error().message, HasSubstr("/open is writable"));
+  EXPECT_THAT(require_trusted(folder_ + "/sub/link").error().message,
+              HasSubstr("/open is writable"));
 }
 
 std::string script(const TemporaryFolder& folder, const std::string& body) {
@@ -137,7 +139,8 @@ std::string script(const TemporaryFolder& folder, const std::string& body) {
 TEST(Subprocess, GivesTheExitStatusAndTheOutput) {
   const TemporaryFolder folder;
 
-  const auto outcome = run({.argv = {script(folder, "echo $A; exit 3")}, .environment = {"A=b"},
+  const auto outcome = run({.argv = {script(folder, "echo $A; exit 3")},
+                            .environment = {"A=b"},
                             .output_file = folder / "out"});
 
   ASSERT_TRUE(outcome) << outcome.error().message;
@@ -159,8 +162,10 @@ TEST(Subprocess, DoesNotWaitForADaemonThatKeepsItsOutputOpen) {
   const TemporaryFolder folder;
   const auto begun = std::chrono::steady_clock::now();
 
-  const auto outcome = run({.argv = {script(folder, "setsid sleep 30 & echo $! >" + (folder / "pid"))},
-                            .environment = {"PATH=/usr/bin:/bin"}, .output_file = folder / "out"});
+  const auto outcome =
+      run({.argv = {script(folder, "setsid sleep 30 & echo $! >" + (folder / "pid"))},
+           .environment = {"PATH=/usr/bin:/bin"},
+           .output_file = folder / "out"});
 
   ASSERT_TRUE(outcome);
   EXPECT_LT(std::chrono::steady_clock::now() - begun, 20s);
@@ -169,20 +174,24 @@ TEST(Subprocess, DoesNotWaitForADaemonThatKeepsItsOutputOpen) {
 
 TEST(Subprocess, KillsTheGroupAtTheTimeoutAndAtTheEnd) {
   const TemporaryFolder folder;
-  const auto late = run({.argv = {script(folder, "sleep 30 & echo $! >" + (folder / "pid") + "; wait")},
-                         .environment = {"PATH=/usr/bin:/bin"}, .timeout = 300ms});
+  const auto late =
+      run({.argv = {script(folder, "sleep 30 & echo $! >" + (folder / "pid") + "; wait")},
+           .environment = {"PATH=/usr/bin:/bin"},
+           .timeout = 300ms});
   ASSERT_TRUE(late);
   EXPECT_EQ(late->kind, Outcome::Kind::timed_out);
   const auto left = std::stoi(*read_file(folder / "pid"));
   for (int i = 0; i < 100 && ::kill(left, 0) == 0; ++i) std::this_thread::sleep_for(10ms);
-  EXPECT_FALSE(std::filesystem::exists("/proc/" + std::to_string(left) + "/exe") && ::kill(left, 0) == 0 &&
+  EXPECT_FALSE(std::filesystem::exists("/proc/" + std::to_string(left) + "/exe") &&
+               ::kill(left, 0) == 0 &&
                std::filesystem::exists("/proc/" + std::to_string(left) + "/cwd/."));
 }
 
 TEST(Subprocess, StopsWhenCancelled) {
   const TemporaryFolder folder;
 
-  const auto outcome = run({.argv = {script(folder, "sleep 30")}, .environment = {"PATH=/usr/bin:/bin"},
+  const auto outcome = run({.argv = {script(folder, "sleep 30")},
+                            .environment = {"PATH=/usr/bin:/bin"},
                             .cancelled = [] { return true; }});
 
   ASSERT_TRUE(outcome);
@@ -195,7 +204,8 @@ TEST(Cgroup, FindsTheExternStepInAnyController) {
       "4:memory:/slurm_n1/uid_7/job_42/step_extern/task_0\n";
 
   EXPECT_EQ(*extern_step_path(text, 42), "/slurm_n1/uid_7/job_42/step_extern");
-  EXPECT_THAT(extern_step_path(text, 4).error().message, HasSubstr("no control group of the extern step of job 4"));
+  EXPECT_THAT(extern_step_path(text, 4).error().message,
+              HasSubstr("no control group of the extern step of job 4"));
 }
 
 TEST(Cgroup, CountsACpuList) {

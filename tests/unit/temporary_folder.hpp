@@ -11,7 +11,8 @@ namespace cloud {
 class TemporaryFolder {
  public:
   TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "spank-cloud-test-XXXXXX").string();
+    std::string name =
+        (std::filesystem::temp_directory_path() / "spank-cloud-test-XXXXXX").string();
     path_ = ::mkdtemp(name.data());
   }
   ~TemporaryFolder() {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Header-only C++17 side of backend_abi.h. It lives wholly inside the backend's shared object, so its
-// classes may use any type: only the C table leaves.
+// Header-only C++17 side of backend_abi.h. It lives wholly inside the backend's shared object, so
+// its classes may use any type: only the C table leaves.
 //
 //   class Mine {
 //    public:
@@ -9,11 +9,11 @@
 //     void probe();
 //     void prepare(const cloud_machine_spec& spec);
 //     void start(const cloud_machine_spec& spec, cloud::sdk::Deadline deadline);
-//     void wait_ready(const cloud_machine_ref& ref, cloud::sdk::Deadline deadline, cloud::sdk::Progress progress);
-//     void info(const cloud_machine_ref& ref, cloud_machine_info& out);
-//     void stop(const cloud_machine_ref& ref, cloud::sdk::Deadline deadline);
-//     void destroy(const cloud_machine_ref& ref, cloud::sdk::Deadline deadline);
-//     void list(const std::function<void(const std::string&)>& visit);
+//     void wait_ready(const cloud_machine_ref& ref, cloud::sdk::Deadline deadline,
+//     cloud::sdk::Progress progress); void info(const cloud_machine_ref& ref, cloud_machine_info&
+//     out); void stop(const cloud_machine_ref& ref, cloud::sdk::Deadline deadline); void
+//     destroy(const cloud_machine_ref& ref, cloud::sdk::Deadline deadline); void list(const
+//     std::function<void(const std::string&)>& visit);
 //   };
 //   CLOUD_BACKEND(Mine, "mine", "1.0.0", 0, kOptions)   // kOptions: an array of cloud_option
 //
@@ -57,7 +57,8 @@ class Failure : public std::runtime_error {
 };
 
 /// A failed system call: "open /x: No such file or directory".
-[[nodiscard]] inline Failure system_failure(std::int32_t code, const std::string& what, int number) {
+[[nodiscard]] inline Failure system_failure(std::int32_t code, const std::string& what,
+                                            int number) {
   return Failure{code, what + ": " + std::strerror(number), number};
 }
 
@@ -246,12 +247,12 @@ constexpr cloud_backend_v1 table(const char* name, const char* version, std::uin
 }  // namespace sdk
 }  // namespace cloud
 
-#define CLOUD_BACKEND(Type, name, version, capabilities, options)                          \
-  extern "C" const cloud_backend_v1* cloud_backend_entry_v1() {                            \
-    static constexpr auto api = ::cloud::sdk::detail::table<Type>(                         \
-        name, version, capabilities, options, sizeof(options) / sizeof((options)[0]));     \
-    return &api;                                                                           \
-  }                                                                                        \
+#define CLOUD_BACKEND(Type, name, version, capabilities, options)                      \
+  extern "C" const cloud_backend_v1* cloud_backend_entry_v1() {                        \
+    static constexpr auto api = ::cloud::sdk::detail::table<Type>(                     \
+        name, version, capabilities, options, sizeof(options) / sizeof((options)[0])); \
+    return &api;                                                                       \
+  }                                                                                    \
   static_assert(true, "")
 
 #endif

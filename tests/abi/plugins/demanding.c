@@ -9,10 +9,10 @@ static const cloud_option options[] = {
 };
 
 /* Complains about the last setting it is given. */
-static int32_t refuse(const cloud_host *host, const cloud_setting *settings, size_t count,
-                      cloud_backend **out, cloud_error *err) {
+static int32_t refuse(const cloud_host* host, const cloud_setting* settings, size_t count,
+                      cloud_backend** out, cloud_error* err) {
   (void)host, (void)out;
-  const cloud_setting *last = &settings[count - 1];
+  const cloud_setting* last = &settings[count - 1];
   err->code = CLOUD_E_CONFIG;
   err->setting = (int32_t)count - 1;
   snprintf(err->message, sizeof err->message, "no bridge '%s' (%s:%u:%u)", last->string, last->file,
@@ -20,7 +20,7 @@ static int32_t refuse(const cloud_host *host, const cloud_setting *settings, siz
   return CLOUD_E_CONFIG;
 }
 
-const cloud_backend_v1 *cloud_backend_entry_v1(void) {
+const cloud_backend_v1* cloud_backend_entry_v1(void) {
   static cloud_backend_v1 table;
   table = plain_table("demanding");
   table.options = options;

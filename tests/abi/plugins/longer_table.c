@@ -4,10 +4,10 @@
 /* What a backend built with a later minor looks like. */
 typedef struct later_table {
   cloud_backend_v1 known;
-  int32_t (*suspend)(cloud_backend *self, const cloud_machine_ref *ref, cloud_error *err);
+  int32_t (*suspend)(cloud_backend* self, const cloud_machine_ref* ref, cloud_error* err);
 } later_table;
 
-const cloud_backend_v1 *cloud_backend_entry_v1(void) {
+const cloud_backend_v1* cloud_backend_entry_v1(void) {
   static later_table table;
   table.known = plain_table("longer_table");
   table.known.struct_size = sizeof table;

@@ -7,9 +7,15 @@
 
 namespace {
 
-std::int32_t probe(cloud_backend*, cloud_error*) { throw std::runtime_error{"lost my way"}; }
-std::int32_t prepare(cloud_backend*, const cloud_machine_spec*, cloud_error*) { throw 7; }
-void close_badly(cloud_backend*) { throw 8; }
+std::int32_t probe(cloud_backend*, cloud_error*) {
+  throw std::runtime_error{"lost my way"};
+}
+std::int32_t prepare(cloud_backend*, const cloud_machine_spec*, cloud_error*) {
+  throw 7;
+}
+void close_badly(cloud_backend*) {
+  throw 8;
+}
 
 }  // namespace
 
