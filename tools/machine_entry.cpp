@@ -184,6 +184,10 @@ Result<PublishedState> wait_until_ready(const std::string& dir) {
 }
 
 Result<void> join_machine(const PublishedState& state) {
+  if (state.init_pid == 0) {
+    return Error{Blame::user, "tasks cannot run inside a machine of type " + state.type +
+                                  ": use --cloud-run=host"};
+  }
   const UniqueFd init{
       static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(state.init_pid), 0))};
   // Compared after the descriptor is open: it cannot come to mean another process.

@@ -66,6 +66,22 @@ broken "backend option" "has no option 'writeable'; did you mean 'writable'?" 's
 broken "no lease file" "lease file" "s#iplist.csv#nolist.csv#"
 broken "backend folder" "does not exist" "s#spank-cloud/backends#spank-cloud/nobackends#"
 
+# A second type: machines that only exist on paper, and take 3 s to boot.
+cp "$CONFIG" config.saved
+printf '[backend.null]\nimage = "tiny"\nregistry = "%s/run/null"\nboot_ms = 3000\n' "$PLAYGROUND" >>"$CONFIG"
+has "srun --help lists the enabled types" "--cloud-type=[lxc|null]" "$(as_user srun --help)"
+text=$(as_user salloc -Q --cloud-type=lxc srun -Q --cloud-type=null hostname 2>&1)
+has "a step of another type than its job's" "this step asks for --cloud-type=null and its job has a machine of type lxc" "$text"
+text=$(run --cloud=null)
+has "a task that waits says so, with progress" "waiting for the machine for 2 s: booting" "$text"
+has "a machine that tasks cannot enter" "tasks cannot run inside a machine of type null" "$text"
+is "such a machine still lives beside its job" "$(hostname)" "$(run --cloud=null --cloud-run=host)"
+sed -i 's/^boot_ms.*/fail_at = "start"/' "$CONFIG"
+refused "a machine that does not start" "backend 'null'" --cloud=null
+sed -i 's/^fail_at.*/crash_at = "start"/' "$CONFIG"
+refused "a backend that crashes" "keeper has died" --cloud=null
+cat config.saved >"$CONFIG"
+
 backend=$PLAYGROUND/prefix/lib/spank-cloud/backends/cloud_backend_lxc.so
 chmod g+w "$backend"
 refused "a group-writable backend" "chmod go-w" --cloud=lxc
