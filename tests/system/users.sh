@@ -1,0 +1,81 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Users against each other and against root: who may enter, what may be seen, races on paths.
+. "$(dirname "$0")/lib.sh"
+other() { runuser -u nobody -- env -i PATH=/usr/bin:/bin SLURM_CONF="$SLURM_CONF" timeout 60 env -C /tmp "$@"; }
+chmod 755 "$PLAYGROUND"
+
+as_user srun -Q -J mine --cloud-type=lxc --cloud-run=host sleep 60 >mine.out 2>&1 &
+eventually 20 is_running mine
+id=$(job_id_of mine)
+dir=$PLAYGROUND/run/$NODE/jobs/$id
+eventually 20 grep -qs phase=ready "$dir/state"
+is "the owner gets in" "$JOB_UID" "$(as_user "$dir/access" id -u)"
+has "another user cannot run the access script" "Permission denied" "$(other "$dir/access" id 2>&1)"
+has "nor read the state" "Permission denied" "$(other cat "$dir/state" 2>&1)"
+# A state of the attacker's own making, which names the victim's machine.
+copy=$(mktemp -d)
+cp "$dir/state" "$copy/state"
+chmod 755 "$copy"
+chmod 644 "$copy/state"
+has "nor join the machine with a state of their own" "only the job's user can" \
+  "$(other "$LIBEXEC/enter" --dir "$copy" -- id 2>&1)"
+has "root's own root gets no further than the user's rights" "Permission denied" "$(as_user ls "$STATE/jobs" 2>&1)"
+is "nobody can put a file where root writes" "" "$(as_user touch "$dir/x" "$PLAYGROUND/run/x" "$PLAYGROUND/run/$NODE/jobs/x" 2>/dev/null; find "$PLAYGROUND/run" -name x)"
+rm -rf "$copy"
+has "a machine of another user beside it" "$NODE-" "$(other srun -Q --cloud-type=lxc sh -c 'hostname; id -u' 2>&1)"
+pid=$(sed -n 's/^init_pid=//p' "$dir/state")
+if [ -d "/proc/$pid" ]; then ok "whose end leaves the first alone"; else fail "the first machine is gone"; fi
+address=$(sed -n 's/^address=//p' "$dir/state")
+# Nobody listens on port 9: who is there says "refused", who cannot be reached says nothing of the kind.
+out=$(other srun -Q --cloud-type=lxc sh -c "nc -w 3 ${address%.*}.1 9 </dev/null; echo then; nc -w 3 $address 9 </dev/null" 2>&1)
+has "it reaches the gateway" "refused" "${out%then*}"
+lacks "but not the machine of another user" "refused" "${out#*then}"
+scancel "$id"
+eventually 30 no_jobs
+
+# The source of a mount is swapped between a folder and a link while jobs mount it.
+mkdir -p "$PLAYGROUND/secret"
+echo top-secret >"$PLAYGROUND/secret/f"
+chmod 700 "$PLAYGROUND/secret"
+as_user mkdir -p race.folder
+as_user sh -c 'echo harmless > race.folder/f'
+as_user timeout 40 sh -c "while :; do ln -sfn $HOME_DIR/race.folder race; ln -sfn $PLAYGROUND/secret race; done" 2>/dev/null &
+swapper=$!
+seen=''
+for _ in $(seq 15); do
+  seen+=$(as_user srun -Q --cloud-type=lxc --cloud-mount="$HOME_DIR/race:/mnt/race" cat /mnt/race/f 2>&1)
+done
+kill $swapper 2>/dev/null
+pkill -u "$JOB_USER" -f race.folder
+lacks "a race on a mount's source never shows what the user cannot read" top-secret "$seen"
+rm -rf "$PLAYGROUND/secret"
+
+has "a mount of a file" harmless "$(as_user srun -Q --cloud-type=lxc --cloud-mount="$HOME_DIR/race.folder/f:/mnt/f" cat /mnt/f 2>&1)"
+
+# slurmd ends a prolog that takes too long with SIGTERM.
+printf '#!/bin/bash\nsleep 100\n' >"$PLAYGROUND/etc/slow"
+chmod 755 "$PLAYGROUND/etc/slow"
+cp "$CONFIG" config.saved
+cat >>"$CONFIG" <<EOF
+[[prolog.stage]]
+name = "address"
+action = "lease-address"
+[[prolog.stage]]
+name = "slow"
+exec = "$PLAYGROUND/etc/slow"
+[[prolog.stage]]
+name = "machine"
+action = "create-machine"
+EOF
+env -i SLURM_JOB_ID=888010 SLURM_JOB_UID="$JOB_UID" SLURM_JOB_GID="$(id -g "$JOB_USER")" SLURMD_NODENAME="$NODE" SPANK_cloud_type=lxc \
+  "$LIBEXEC/prolog" --config "$CONFIG" >slow.log 2>&1 &
+pid=$!
+eventually 10 grep -q ';888010;' "$LEASES"
+kill "$pid"
+wait "$pid"; is "a prolog that is told to end does not drain the node" 0 $?
+is "and gives back what it had" "" "$(grep ';888010;' "$LEASES")"
+is "and leaves no program behind" "" "$(pgrep -f "$PLAYGROUND/etc/slow")"
+cat config.saved >"$CONFIG"
+env -i SLURM_JOB_ID=888010 SLURM_JOB_UID="$JOB_UID" SLURMD_NODENAME="$NODE" "$LIBEXEC/epilog" --config "$CONFIG" >/dev/null 2>&1
+finish
