@@ -59,6 +59,12 @@ std::string_view environment_name(Option option) {
 
 Result<void> Options::set(Option option, std::string_view value) {
   if (auto good = check(option, value); !good) return good;
+  if (type_is_inherited_ && (option == Option::cloud || option == Option::type)) {
+    for (const auto inherited : {Option::cloud, Option::type, Option::create}) {
+      values_[static_cast<std::size_t>(inherited)].reset();
+    }
+    type_is_inherited_ = false;
+  }
   values_[static_cast<std::size_t>(option)] = value;
   return {};
 }

@@ -36,6 +36,10 @@ class Options {
   }
   [[nodiscard]] bool any() const;
 
+  /// A further component of a heterogeneous job begins. It inherits what was given to the one
+  /// before, as Slurm's own cache of plugin options does; a type of its own replaces both spellings.
+  void begin_component() noexcept { type_is_inherited_ = true; }
+
   /// Makes the implied ones explicit (--cloud=X is --cloud-type=X --cloud-create=yes; a request
   /// without --cloud-create is one with yes) and checks them against the site. std::nullopt where
   /// no machine is asked for.
@@ -43,6 +47,7 @@ class Options {
 
  private:
   std::array<std::optional<std::string>, kAllOptions.size()> values_;
+  bool type_is_inherited_ = false;
 };
 
 }  // namespace cloud::spank

@@ -18,6 +18,7 @@ extern const unsigned int spank_plugin_version;
 SPANK_PLUGIN(cloud, 1)
 }
 
+#include "spank/components.hpp"
 #include "spank/options.hpp"
 #include "spank/remote.hpp"
 #include "spank/site_summary.hpp"
@@ -33,7 +34,8 @@ struct Plugin {
   SiteSummary site;
   Options options;
   std::string types_text;   ///< outlives the registered options
-  bool wraps_task = false;  ///< srun only: the task's program becomes `enter`
+  bool wraps_task = false;  ///< srun only: the (first) task's program becomes `enter`
+  Components components;    ///< of a heterogeneous job: which ask for a machine
 };
 
 Plugin& plugin() {
@@ -149,14 +151,18 @@ int hand_to_prolog(spank_t spank, const Request& request) {
   auto& options = plugin().options;
   for (const auto option : kAllOptions) {
     const auto& value = options.value(option);
-    if (!value) continue;
     const std::string name{variable_name(option)};
+    if (!value) {
+      // Of the component before this one.
+      spank_job_control_unsetenv(spank, name.c_str());
+      continue;
+    }
     if (spank_job_control_setenv(spank, name.c_str(), value->c_str(), 1) != ESPANK_SUCCESS) {
       slurm_error("spank_cloud: Slurm does not take SPANK_%s for the prolog", name.c_str());
       return -1;
     }
   }
-  plugin().wraps_task = request.run != RunMode::host;
+  if (plugin().components.empty()) plugin().wraps_task = request.run != RunMode::host;
   return 0;
 }
 
@@ -167,7 +173,10 @@ int complete_options(spank_t spank, spank_context_t context) {
     slurm_error("spank_cloud: %s", problem.error().message.c_str());
     return -1;
   }
-  if (!self.options.any()) return 0;
+  if (!self.options.any()) {
+    self.components.push_back(false);
+    return 0;
+  }
   if (!self.site.problem.empty()) {
     slurm_error("spank_cloud: --cloud* cannot be used: %s", self.site.problem.c_str());
     return -1;
@@ -177,8 +186,17 @@ int complete_options(spank_t spank, spank_context_t context) {
     slurm_error("spank_cloud: %s", request.error().message.c_str());
     return -1;
   }
-  if (!*request) return 0;
-  return hand_to_prolog(spank, **request);
+  int status = 0;
+  if (*request) {
+    status = hand_to_prolog(spank, **request);
+  } else {
+    for (const auto option : kAllOptions) {
+      spank_job_control_unsetenv(spank, std::string{variable_name(option)}.c_str());
+    }
+  }
+  self.components.push_back(request->has_value());
+  self.options.begin_component();
+  return status;
 }
 
 bool is_extern_step(spank_t spank) {
@@ -208,6 +226,8 @@ int slurm_spank_init_post_opt(spank_t spank, int, char**) {
     const int status = complete_options(spank, context);
     // An optional plugin's failure here is logged only: the job would go on without its machine.
     if (status != 0) ::_exit(255);
+    // Called once for each component of a heterogeneous job.
+    tell_components(plugin().components);
     return status;
   });
 }
@@ -217,8 +237,9 @@ int slurm_spank_init_post_opt(spank_t spank, int, char**) {
 // go.
 int slurm_spank_local_user_init(spank_t spank, int, char**) {
   return guarded([&] {
-    if (spank_context() == S_CTX_LOCAL && plugin().wraps_task)
-      wrap_task(spank, plugin().installation);
+    if (spank_context() != S_CTX_LOCAL) return 0;
+    tell_first_job(spank, plugin().components);
+    if (plugin().wraps_task) wrap_task(spank, plugin().installation);
     return 0;
   });
 }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/job/published_state.hpp"
+#include "spank/components.hpp"
 
 namespace cloud::spank {
 namespace {
@@ -80,12 +81,17 @@ void run_inside(spank_t spank, const Installation& installation, const std::stri
   argv[0] = ::strdup(enter.c_str());
 }
 
-// The client did not know that the job's mode is "host".
+// The client did not know that this task stays outside: the job's mode is "host", or another
+// component of the job has the machine.
 void run_on_host(spank_t spank, const Installation& installation) {
   int argc = 0;
   char** argv = nullptr;
   if (spank_get_item(spank, S_JOB_ARGV, &argc, &argv) != ESPANK_SUCCESS) return;
-  if (!runs_enter(argv, argc, installation.libexec + "/enter")) return;
+  if (!runs_enter(argv, argc, installation.libexec + "/enter")) {
+    // Set for another component of a heterogeneous job.
+    spank_unsetenv(spank, "SLURM_CLOUD_COMMAND");
+    return;
+  }
   const auto command = job_variable(spank, "SLURM_CLOUD_COMMAND");
   if (!command) refuse("the step's command got lost on its way");
   argv[0] = ::strdup(command->c_str());
@@ -192,7 +198,10 @@ void place_task(spank_t spank, const Installation& installation, const Options& 
   const auto state = read_published_state(dir);
   if (!state) {
     if (state.error().os_errno != ENOENT) refuse(state.error().message);
-    if (!asks_for_machine(step_options)) return;
+    if (!asks_for_machine(step_options) || is_component_without_machine(spank, job_id)) {
+      run_on_host(spank, installation);
+      return;
+    }
     refuse("job " + std::to_string(job_id) + " has no machine on node " + node_of_task(spank) +
            ": ask for it when the job is made (salloc or sbatch --cloud-type=...); where that was "
            "done, "

@@ -8,7 +8,7 @@ if [ "$(id -u)" != 0 ] || [ -z "${PLAYGROUND:-}" ]; then
   exit 77
 fi
 case $1 in
-  up) "$here/../cluster/playground" up --dir "$PLAYGROUND" --build "$2" ;;
+  up) "$here/../cluster/playground" up --dir "$PLAYGROUND" --build "$2" --second-node n2 ;;
   down) "$here/../cluster/playground" down --dir "$PLAYGROUND" ;;
   run)
     # From here, as there is no network in the namespace where the tests run.

@@ -6,7 +6,9 @@ set -uo pipefail
 
 [ -n "${PLAYGROUND:-}" ] && [ -d "$PLAYGROUND/slurm" ] || { echo "skipped: no playground is up (run ./run-tests)"; exit 77; }
 export SLURM_CONF=$PLAYGROUND/slurm/slurm.conf
-NODE=$(sed -n 's/^NodeName=\([^ ]*\) .*/\1/p' "$SLURM_CONF")
+NODES=$(sed -n 's/^NodeName=\([^ ]*\) .*/\1/p' "$SLURM_CONF" | xargs)
+NODE=${NODES%% *}
+SECOND_NODE=${NODES##* }
 JOB_USER=$(cat "$PLAYGROUND/etc/user")
 JOB_UID=$(id -u "$JOB_USER")
 HOME_DIR=$PLAYGROUND/home
@@ -43,11 +45,15 @@ is_running() { [ "$(squeue -h -n "$1" -o %t)" = R ]; }
 node_is_clean() {
   local left=''
   eventually 40 no_jobs || left+=" jobs: $(squeue -h -o '%A %t' | tr '\n' ',')"
-  eventually 20 sh -c "sinfo -h -n $NODE -o %T | grep -qxE 'idle|planned'" || left+=" node: $(sinfo -h -n "$NODE" -o '%T %E')"
-  left+=$(find "$STATE/jobs" "$STATE/machines" "$PLAYGROUND/run/$NODE/jobs" -mindepth 1 -maxdepth 1 2>/dev/null | sed 's/^/ file:/')
+  local node
+  for node in $NODES; do
+    eventually 20 sh -c "sinfo -h -n $node -o %T | sort -u | grep -qxE 'idle|planned'" || left+=" node: $(sinfo -h -n "$node" -o '%N %T %E')"
+    left+=$(find "$PLAYGROUND/state/$node/jobs" "$PLAYGROUND/state/$node/machines" "$PLAYGROUND/run/$node/jobs" \
+      -mindepth 1 -maxdepth 1 2>/dev/null | sed 's/^/ file:/')
+    left+=$(find /sys/fs/cgroup -path "*slurm_$node/uid_*" -name 'job_*' 2>/dev/null | sed 's/^/ cgroup:/')
+  done
   left+=$(grep -v '^#' "$LEASES" | grep -v ';;' | sed 's/^/ lease:/')
   left+=$(ip -o link | grep -o ' vc[0-9a-f]\{12\}' | sed 's/^/ veth:/')
-  left+=$(find /sys/fs/cgroup -path "*slurm_$NODE/uid_*" -name 'job_*' 2>/dev/null | sed 's/^/ cgroup:/')
   left+=$(grep -o " $PLAYGROUND/state[^ ]*" /proc/self/mounts | sed 's/^/ mount:/')
   left+=$(pgrep -f "$LIBEXEC/keeper" | sed 's/^/ keeper:/')
   [ -z "$left" ] || { echo "$left"; return 1; }

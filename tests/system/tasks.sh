@@ -31,7 +31,7 @@ run sh -c 'kill -9 $$' >/dev/null; is "death by a signal passes" 137 $?
 run nosuchcommand >/dev/null; is "an unknown command is 127" 127 $?
 has "and says where" "(in the machine)" "$(run nosuchcommand)"
 is "nproc is the allocation" 1 "$(run -n1 -c1 nproc)"
-is "a pty is a terminal" yes "$(as_user script -qec 'srun -Q --pty --cloud-type=lxc sh -c "test -t 0 && test -t 1 && echo yes"' /dev/null </dev/null | tr -d '\r')"
+is "a pty is a terminal" yes "$(as_user script -qec 'srun -Q --pty --cloud-type=lxc sh -c "test -t 0 && test -t 1 && echo yes"' /dev/null </dev/null | grep -o yes)"
 
 as_user srun -Q -J usr1 --cloud-type=lxc sh -c 'trap "echo got it; exit 9" USR1; echo up; while :; do sleep 0.1; done' >usr1.out 2>&1 &
 eventually 20 grep -q up usr1.out
