@@ -7,7 +7,6 @@
 #include <map>
 #include <string_view>
 
-#include "core/job/cgroup.hpp"
 #include "core/job/job_context.hpp"
 #include "core/log.hpp"
 #include "core/system/program_folder.hpp"
@@ -34,10 +33,14 @@ std::uint64_t number(const std::map<std::string, std::string>& options, const st
 }
 
 // The job's epilog never came: slurmd was killed, or the node's Epilog= was taken away.
-[[noreturn]] void become_epilog(const std::string& config, const KeeperOrder& order) {
+[[noreturn]] void become_epilog(const std::string& config, const KeeperOrder& order,
+                                MachineKeeper& keeper) {
   log_line(LogLevel::warn, "the job has ended and no epilog has come: cleaning up instead");
-  if (auto moved = enter_cgroup("/", ::getpid()); !moved)
-    log_line(LogLevel::error, moved.error().message);
+  if (auto left = keeper.leave_machine(); !left) {
+    // `cloudctl reconcile` does it later, from a place where the user's folders are out of reach.
+    log_line(LogLevel::error, left.error().message);
+    ::_exit(1);
+  }
   const std::string program = program_folder() + "/epilog";
   const auto job = "SLURM_JOB_ID=" + std::to_string(order.job_id);
   const auto node = "SLURMD_NODENAME=" + order.node;
@@ -83,7 +86,7 @@ int run_keeper(int argc, char** argv) {
   const RecordStore store{config->state_dir, order.node};
   daemonize(store.job_path(order.job_id) + "/keeper.log", [&] { return keeper.settle(); });
   keeper.keep();
-  if (keeper.orphaned()) become_epilog(config_file, order);
+  if (keeper.orphaned()) become_epilog(config_file, order, keeper);
   return 0;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hooks/machine_keeper.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -25,7 +26,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kRecordLockWait = 10s;
-constexpr auto kOrphanGrace = 60s;
 constexpr std::uint64_t kNoLimit = std::uint64_t{1} << 50;
 
 UniqueFd open_pidfd(std::int64_t pid) {
@@ -149,7 +149,8 @@ Result<void> MachineKeeper::add_mounts(MachineSpec& spec) {
 
 Result<void> MachineKeeper::bring_up() {
   // What is mounted for the machine is seen by it alone and goes when the last of it ends.
-  if (::unshare(CLONE_NEWNS) != 0 ||
+  host_mounts_.reset(::open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
+  if (!host_mounts_ || ::unshare(CLONE_NEWNS) != 0 ||
       ::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) {
     return os_error(Blame::node, "make a private mount namespace", errno);
   }
@@ -190,6 +191,15 @@ Result<void> MachineKeeper::bring_up() {
   return {};
 }
 
+Result<void> MachineKeeper::leave_machine() {
+  if (auto moved = enter_cgroup("/", ::getpid()); !moved) return moved;
+  // The user's folders are mounted in ours, below what is going to be removed.
+  if (host_mounts_ && ::setns(host_mounts_.value(), CLONE_NEWNS) != 0) {
+    return os_error(Blame::node, "go back to the mounts of the host", errno);
+  }
+  return {};
+}
+
 void MachineKeeper::watch() {
   const auto init_pid = publisher_->state().init_pid;
   auto init = init_pid > 0 ? open_pidfd(init_pid) : UniqueFd{};
@@ -207,7 +217,7 @@ void MachineKeeper::watch() {
     if (stepd_ && !has_ended(stepd_, 0ms)) continue;
     const auto now = std::chrono::steady_clock::now();
     if (gone_since == std::chrono::steady_clock::time_point::max()) gone_since = now;
-    if (now - gone_since < kOrphanGrace) continue;
+    if (now - gone_since < config_.orphan_grace) continue;
     orphaned_ = true;
     return;
   }

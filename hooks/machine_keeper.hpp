@@ -37,6 +37,8 @@ class MachineKeeper {
   void keep();
   /// Whether the job's extern step has gone and no epilog has come.
   [[nodiscard]] bool orphaned() const noexcept { return orphaned_; }
+  /// Leaves the job's cgroup and the machine's mounts, to clean up after both.
+  [[nodiscard]] Result<void> leave_machine();
 
  private:
   [[nodiscard]] Result<void> bring_up();
@@ -54,6 +56,7 @@ class MachineKeeper {
   JobRecord record_;
   UniqueFd lock_;
   UniqueFd stepd_;
+  UniqueFd host_mounts_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Publisher> publisher_;
   std::vector<UniqueFd> sources_;

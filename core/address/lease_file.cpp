@@ -104,6 +104,9 @@ Result<Locked> lock_and_read(const std::string& path) {
     held.error().blame = Blame::busy;
     return held.error();
   }
+  // Of a writer that was killed; its next one may be another node's, or never come.
+  const auto slash = path.rfind('/') + 1;
+  ::unlink((path.substr(0, slash) + temporary_name(path.substr(slash))).c_str());
   struct stat status {};
   auto table = read_table(path, status);
   if (!table) return std::move(table).error();

@@ -91,6 +91,8 @@ struct SiteConfig {
   std::string backend_dir;
   bool mount_home = true;
   std::chrono::seconds boot_timeout{120};
+  std::chrono::seconds orphan_grace{
+      60};  ///< from the end of a job to the end of its machine without epilog
   std::chrono::seconds stop_timeout{10};
   std::uint32_t subid_first =
       1879048192;  ///< first id of the range that machines divide among them

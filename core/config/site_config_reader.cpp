@@ -97,6 +97,7 @@ void SiteConfigReader::read_cloud(const toml::table& table, const std::string& f
   if (auto value = reader.path("backend_dir")) config_.backend_dir = *value;
   if (auto value = reader.boolean("mount_home")) config_.mount_home = *value;
   if (auto value = reader.duration("boot_timeout")) config_.boot_timeout = *value;
+  if (auto value = reader.duration("orphan_grace")) config_.orphan_grace = *value;
   if (auto value = reader.duration("stop_timeout")) config_.stop_timeout = *value;
   if (auto value = reader.integer("subid_first", 65536, 4294901760)) {
     config_.subid_first = static_cast<std::uint32_t>(*value);

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <memory>
@@ -194,6 +195,24 @@ std::string machine_cgroup_path(const std::string& extern_step) {
     }
   }
   return extern_step + "/cloud";
+}
+
+std::string find_machine_cgroup(std::uint32_t uid, std::uint64_t job_id) {
+  const auto job = "/uid_" + std::to_string(uid) + "/job_" + std::to_string(job_id);
+  for (const auto& hierarchy : cgroup_hierarchies()) {
+    std::error_code problem;
+    for (const auto& root : std::filesystem::directory_iterator{hierarchy.mount_point, problem}) {
+      const auto name = root.path().filename().string();
+      if (!name.starts_with("slurm")) continue;
+      const auto extern_step = "/" + name + job + "/step_extern";
+      for (const auto* below : {"/task_0/cloud", "/cloud"}) {
+        if (::access((hierarchy.mount_point + extern_step + below).c_str(), F_OK) == 0) {
+          return extern_step + below;
+        }
+      }
+    }
+  }
+  return {};
 }
 
 Result<void> create_cgroup(const std::string& path) {

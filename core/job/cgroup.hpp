@@ -34,6 +34,10 @@ struct CgroupHierarchy {
 /// made task_0 (it charges a step by its tasks' groups), else "<extern step>/cloud".
 [[nodiscard]] std::string machine_cgroup_path(const std::string& extern_step);
 
+/// The group of machine_cgroup_path() that exists for this job, whatever slurmd's node name in the
+/// path; "" where there is none. For a job whose record is lost.
+[[nodiscard]] std::string find_machine_cgroup(std::uint32_t uid, std::uint64_t job_id);
+
 /// Makes the group in every hierarchy (v1 through libcgroup), level by level; a cpuset gets its
 /// parent's cpus and mems, as an empty one admits no process.
 [[nodiscard]] Result<void> create_cgroup(const std::string& path);

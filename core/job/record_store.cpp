@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "core/system/atomic_file.hpp"
+#include "core/system/tree_removal.hpp"
 
 namespace cloud {
 namespace {
@@ -88,6 +89,10 @@ std::string RecordStore::job_path(std::uint64_t job_id) const {
 
 std::string RecordStore::machines_dir() const {
   return root_ + "/machines";
+}
+
+std::string RecordStore::subid_file() const {
+  return root_ + "/subid_ranges";
 }
 
 bool RecordStore::knows(std::uint64_t job_id) const {

@@ -42,6 +42,7 @@ class RecordStore {
   RecordStore(std::string state_dir, std::string node);
 
   [[nodiscard]] std::string job_path(std::uint64_t job_id) const;
+  [[nodiscard]] std::string subid_file() const;    ///< see subid_ranges.hpp
   [[nodiscard]] std::string machines_dir() const;  ///< parent of the machines' work directories
 
   /// Makes the folder where there is none, and locks it. Blame::node after `wait`.

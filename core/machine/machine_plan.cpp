@@ -3,14 +3,11 @@
 
 #include <algorithm>
 #include <cctype>
-#include <set>
 
 #include "core/address/lease_file.hpp"
 
 namespace cloud {
 namespace {
-
-constexpr std::uint32_t kRange = 65536;
 
 // Letters, digits and '-' of a node name, in lower case, so that it fits a DNS label.
 std::string label_of(std::string_view node, std::size_t limit) {
@@ -58,21 +55,6 @@ std::string machine_name(std::string_view node, std::uint64_t job_id) {
 
 std::string machine_hostname(std::string_view node, std::uint64_t job_id) {
   return label_of(node, 42) + "-" + std::to_string(job_id);
-}
-
-Result<std::uint32_t> choose_subid_range(const SiteConfig& config,
-                                         const std::vector<JobRecord>& records) {
-  std::set<std::uint32_t> taken;
-  for (const auto& record : records) {
-    if (record.machine) taken.insert(record.machine->subid_first);
-  }
-  for (std::uint32_t slot = 0; slot < config.subid_count / kRange; ++slot) {
-    const auto first = config.subid_first + slot * kRange;
-    if (taken.count(first) == 0) return first;
-  }
-  return Error{Blame::busy,
-               "no range of sub-ids left on this node: " + std::to_string(taken.size()) +
-                   " machines hold all of cloud.subid_count"};
 }
 
 Result<MachineSpec> plan_machine(const SiteConfig& config, const JobRecord& record) {

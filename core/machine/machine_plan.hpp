@@ -21,10 +21,6 @@ namespace cloud {
 /// A DNS label for the machine: "<node>-<job>".
 [[nodiscard]] std::string machine_hostname(std::string_view node, std::uint64_t job_id);
 
-/// The first free range of 65536 ids that no record of this node holds. Blame::busy where none is.
-[[nodiscard]] Result<std::uint32_t> choose_subid_range(const SiteConfig& config,
-                                                       const std::vector<JobRecord>& records);
-
 /// What the record and the configuration say of a machine; sizes, cgroup and mounts are the
 /// keeper's to add.
 [[nodiscard]] Result<MachineSpec> plan_machine(const SiteConfig& config, const JobRecord& record);

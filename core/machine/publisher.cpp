@@ -11,6 +11,7 @@
 #include "core/machine/machine_plan.hpp"
 #include "core/system/atomic_file.hpp"
 #include "core/system/program_folder.hpp"
+#include "core/system/tree_removal.hpp"
 #include "core/system/unique_fd.hpp"
 
 namespace cloud {

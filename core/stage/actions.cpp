@@ -7,7 +7,9 @@
 #include "core/log.hpp"
 #include "core/machine/keeper_lock.hpp"
 #include "core/machine/machine_plan.hpp"
+#include "core/machine/subid_ranges.hpp"
 #include "core/system/atomic_file.hpp"
+#include "core/system/tree_removal.hpp"
 
 namespace cloud {
 namespace {
@@ -37,6 +39,17 @@ BackendConfig backend_for_cleanup(const SiteConfig& config, const std::string& n
   BackendConfig unknown;
   unknown.name = name;
   return unknown;
+}
+
+// Root inside a machine is nobody outside, so root on the node cannot be its user.
+Result<void> require_ordinary_user(const JobRecord& record) {
+  if (record.uid == 0) {
+    return Error{Blame::user, "a machine belongs to an ordinary user: root's jobs get none"};
+  }
+  if (record.gid == 0) {
+    return Error{Blame::user, "a machine's user needs a primary group other than root's"};
+  }
+  return {};
 }
 
 // What the backend can do; what it cannot is left to the cgroup and to remove_tree.
@@ -98,12 +111,14 @@ Result<void> release_address(Session& session) {
 
 Result<void> create_machine(Session& session) {
   auto& record = session.record;
+  if (auto good = require_ordinary_user(record); !good) return good;
   const auto name = machine_name(record.node, record.job_id);
   {
     // Held until the choice is in a record, where the next one to choose sees it.
     const auto node_lock = session.store.lock_node(kNodeLockWait);
     if (!node_lock) return node_lock.error();
-    const auto subid_first = choose_subid_range(session.config, session.store.records());
+    const auto subid_first = take_subid_range(session.config, session.store.subid_file(),
+                                              record.uid, session.store.records());
     if (!subid_first) return subid_first.error();
     record.machine = MachineRecord{record.request->type, name,
                                    session.store.machines_dir() + "/" + name, *subid_first, ""};

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <chrono>
 
-#include "core/address/lease_file.hpp"
 #include "core/log.hpp"
-#include "core/machine/machine_plan.hpp"
 #include "core/machine/publisher.hpp"
 #include "core/stage/actions.hpp"
 #include "core/stage/hooks.hpp"
+#include "core/stage/reconstruction.hpp"
 #include "core/stage/site_program.hpp"
 #include "core/stage/stage_rules.hpp"
+#include "core/system/atomic_file.hpp"
+#include "core/system/tree_removal.hpp"
 
 namespace cloud {
 namespace {
@@ -46,34 +47,6 @@ int run_stages(Session& session, std::string_view type) {
   return status;
 }
 
-// What a record that cannot be read may have named: everything here has a name that the job's
-// number gives, and the addresses are in the lease files.
-JobRecord reconstructed(const Session& session) {
-  JobRecord record;
-  record.job_id = session.input.job.job_id;
-  record.node = session.input.job.node;
-  record.uid = session.input.job.uid;
-  const auto name = machine_name(record.node, record.job_id);
-  for (const auto& backend : session.config.backends) {
-    record.machine =
-        MachineRecord{backend.name, name, session.store.machines_dir() + "/" + name, 0, ""};
-    break;
-  }
-  for (const auto& pool : session.config.pools) {
-    if (pool.shared) {
-      log_line(LogLevel::error, "pool '" + pool.name +
-                                    "' is shared with other nodes: what the job "
-                                    "may have leased of it has to be freed by hand");
-      continue;
-    }
-    LeaseFile file{pool.file};
-    if (auto released = file.release_all(record.job_id); !released) {
-      log_line(LogLevel::error, released.error().message);
-    }
-  }
-  return record;
-}
-
 void sweep(Session& session) {
   if (auto destroyed = destroy_machine(session); !destroyed) {
     log_line(LogLevel::error, "machine: " + destroyed.error().message);
@@ -89,7 +62,7 @@ int run_locked(Session& session) {
     log_line(LogLevel::error, loaded.error().message + "; keeping a copy and cleaning up by name");
     if (auto kept = session.locked.quarantine(); !kept)
       log_line(LogLevel::error, kept.error().message);
-    session.record = reconstructed(session);
+    session.record = reconstruct_record(session);
   } else if (*loaded) {
     session.record = **loaded;
   }
@@ -116,9 +89,14 @@ int run_locked(Session& session) {
   return status;
 }
 
-// The site's own stages of a job that has no record.
+// The site's own stages of a job that has no record, and the reason that a prolog published where
+// it could not even make one.
 int run_without_record(const SiteConfig& config, const HookInput& input) {
   int status = 0;
+  if (auto removed = remove_tree(published_dir(config.run_dir, input.job.node, input.job.job_id));
+      !removed) {
+    log_line(LogLevel::error, removed.error().message);
+  }
   for (const auto& stage : config.epilog) {
     if (stage.action != StageAction::exec || !applies(stage, "")) continue;
     if (auto done = run_site_program(stage.exec, stage, input, ""); !done) {

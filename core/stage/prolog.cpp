@@ -6,6 +6,7 @@
 #include "core/machine/publisher.hpp"
 #include "core/stage/actions.hpp"
 #include "core/stage/hooks.hpp"
+#include "core/stage/reconstruction.hpp"
 #include "core/stage/site_program.hpp"
 #include "core/stage/stage_rules.hpp"
 
@@ -99,8 +100,9 @@ int fail(Session& session, const Error& error, OnError on_error) {
   publish_failure(session);
   log_line(LogLevel::error,
            "the job fails (" + std::string{to_string(error.blame)} + "): " + error.message);
-  const bool is_users = error.blame == Blame::user || error.blame == Blame::cancelled;
-  return on_error == OnError::drain_node && !is_users ? 1 : 0;
+  // What a user, an image or a pool in use is to blame for says nothing about the node.
+  const bool is_nodes = error.blame == Blame::node || error.blame == Blame::internal;
+  return on_error == OnError::drain_node && is_nodes ? 1 : 0;
 }
 
 // std::nullopt where all stages are done.
@@ -155,7 +157,10 @@ int run_locked(Session& session, const Result<std::optional<Request>>& request) 
     log_line(LogLevel::error, existing.error().message + "; keeping a copy and starting over");
     if (auto kept = session.locked.quarantine(); !kept)
       log_line(LogLevel::error, kept.error().message);
-  } else if (*existing) {
+    existing = std::optional<JobRecord>{reconstruct_record(session)};
+    (*existing)->phase = RecordPhase::ending;
+  }
+  if (*existing) {
     const bool is_done =
         (*existing)->phase != RecordPhase::preparing && (*existing)->phase != RecordPhase::ending;
     // slurmd may call a prolog twice for one run.

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/system/atomic_file.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
-#include <memory>
 
 #include "core/system/unique_fd.hpp"
 
@@ -37,46 +35,19 @@ Result<void> fill(int fd, const std::string& name, std::string_view content,
   return {};
 }
 
-// Removes what is below an open folder. `device` is the file system that must not be left.
-Result<void> empty_folder(UniqueFd folder, dev_t device, const std::string& path) {
-  DIR* raw = ::fdopendir(folder.value());
-  if (raw == nullptr) return os_error(Blame::node, "read " + path, errno);
-  const int fd = folder.release();
-  const std::unique_ptr<DIR, int (*)(DIR*)> open{raw, ::closedir};
-  while (const auto* entry = ::readdir(open.get())) {
-    const std::string name{entry->d_name};
-    if (name == "." || name == "..") continue;
-    const auto child = path + "/" + name;
-    struct stat status {};
-    if (::fstatat(fd, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
-      if (errno == ENOENT) continue;
-      return os_error(Blame::node, "stat " + child, errno);
-    }
-    if (S_ISDIR(status.st_mode)) {
-      if (status.st_dev != device) {
-        return Error{Blame::node, child + " is a mount point and was left alone: unmount it"};
-      }
-      UniqueFd below{::openat(fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
-      if (!below) return os_error(Blame::node, "open " + child, errno);
-      if (auto emptied = empty_folder(std::move(below), device, child); !emptied) return emptied;
-    }
-    const int flags = S_ISDIR(status.st_mode) ? AT_REMOVEDIR : 0;
-    if (::unlinkat(fd, name.c_str(), flags) != 0 && errno != ENOENT) {
-      return os_error(Blame::node, "remove " + child, errno);
-    }
-  }
-  return {};
-}
-
 }  // namespace
+
+std::string temporary_name(const std::string& name) {
+  return "." + name + ".tmp";
+}
 
 Result<void> write_file_at(int dir_fd, const std::string& name, std::string_view content,
                            const AtomicWrite& how) {
-  const auto temporary = "." + name + ".tmp-" + std::to_string(::getpid());
+  const auto temporary = temporary_name(name);
   constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
   UniqueFd file{::openat(dir_fd, temporary.c_str(), kFlags, 0600)};
   if (!file && errno == EEXIST) {
-    // Left by a process of the same number that was killed: the folder is root's alone.
+    // Left by a writer that was killed.
     ::unlinkat(dir_fd, temporary.c_str(), 0);
     file.reset(::openat(dir_fd, temporary.c_str(), kFlags, 0600));
   }
@@ -140,21 +111,6 @@ Result<void> make_directories(const std::string& path, mode_t mode) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) {
     return Error{Blame::node, path + " is not a folder"};
-  }
-  return {};
-}
-
-Result<void> remove_tree(const std::string& path) {
-  UniqueFd folder{::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
-  if (!folder) {
-    if (errno == ENOENT) return {};
-    return os_error(Blame::node, "open " + path, errno);
-  }
-  struct stat status {};
-  if (::fstat(folder.value(), &status) != 0) return os_error(Blame::node, "stat " + path, errno);
-  if (auto emptied = empty_folder(std::move(folder), status.st_dev, path); !emptied) return emptied;
-  if (::rmdir(path.c_str()) != 0 && errno != ENOENT) {
-    return os_error(Blame::node, "remove " + path, errno);
   }
   return {};
 }

@@ -22,10 +22,13 @@ struct AtomicWrite {
   bool durable = true;             ///< fsync the file and its directory
 };
 
-/// Replaces `name` in the directory `dir_fd` as a whole: writes `.<name>.tmp-<pid>`
+/// Where write_file() puts the new content first: in the same folder.
+[[nodiscard]] std::string temporary_name(const std::string& name);
+
+/// Replaces `name` in the directory `dir_fd` as a whole: writes its temporary_name()
 /// (O_EXCL|O_NOFOLLOW), fsync, rename, fsync of the directory. After a crash the old or the new
 /// content is there, never a mixture. On failure (ENOSPC, EDQUOT, ...) the temporary file is
-/// removed. Blame::node.
+/// removed. One writer at a time: callers hold a lock or are alone. Blame::node.
 [[nodiscard]] Result<void> write_file_at(int dir_fd, const std::string& name,
                                          std::string_view content, const AtomicWrite& how);
 /// The same by path.
@@ -38,8 +41,5 @@ struct AtomicWrite {
 
 /// mkdir -p below a root-owned parent: mode and owner are set on what it creates.
 [[nodiscard]] Result<void> make_directories(const std::string& path, mode_t mode);
-
-/// Removes a directory tree without following symbolic links or crossing mounts; absent is success.
-[[nodiscard]] Result<void> remove_tree(const std::string& path);
 
 }  // namespace cloud

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sched.h>
@@ -16,7 +17,9 @@
 #include "core/job/cgroup.hpp"
 #include "core/system/atomic_file.hpp"
 #include "core/system/subprocess.hpp"
+#include "core/system/tree_removal.hpp"
 #include "core/system/trusted_path.hpp"
+#include "core/system/unique_fd.hpp"
 #include "tests/unit/temporary_folder.hpp"
 
 namespace cloud {
@@ -60,8 +63,7 @@ TEST(AtomicFile, LeavesTheOldContentWhenTheDiskIsFull) {
 TEST(AtomicFile, DoesNotFollowALinkInThePlaceOfItsTemporaryFile) {
   const TemporaryFolder folder;
   std::ofstream{folder / "victim"} << "untouched";
-  std::filesystem::create_symlink(folder / "victim",
-                                  folder / (".f.tmp-" + std::to_string(::getpid())));
+  std::filesystem::create_symlink(folder / "victim", folder / temporary_name("f"));
 
   ASSERT_TRUE(write_file(folder / "f", "new", {}));
 
@@ -90,6 +92,30 @@ TEST(RemoveTree, RemovesLinksAndNotWhatTheyPointAt) {
 
   EXPECT_FALSE(std::filesystem::exists(folder / "tree"));
   EXPECT_TRUE(std::filesystem::exists(folder / "kept/f"));
+}
+
+TEST(RemoveTree, RemovesATreeDeeperThanAProcessHasDescriptors) {
+  constexpr int kDepth = 5000;
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "tree");
+  UniqueFd at{::open((folder / "tree").c_str(), O_RDONLY | O_DIRECTORY)};
+  for (int i = 0; i < kDepth; ++i) {
+    // What a removal that was killed has moved up, and files on the way.
+    ASSERT_EQ(::mkdirat(at.value(), i == 0 ? ".removing-0" : "d", 0700), 0);
+    const UniqueFd file{::openat(at.value(), "f", O_CREAT | O_WRONLY, 0600)};
+    at.reset(::openat(at.value(), i == 0 ? ".removing-0" : "d", O_RDONLY | O_DIRECTORY));
+  }
+  at.reset();
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  const rlimit few{32, before.rlim_max};
+  ::setrlimit(RLIMIT_NOFILE, &few);
+
+  const auto removed = remove_tree(folder / "tree");
+
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_TRUE(removed) << (removed ? "" : removed.error().message);
+  EXPECT_FALSE(std::filesystem::exists(folder / "tree"));
 }
 
 class TrustedPath : public ::testing::Test {

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/stage/reconstruction.hpp"
+
+#include "core/address/lease_file.hpp"
+#include "core/job/cgroup.hpp"
+#include "core/log.hpp"
+#include "core/machine/machine_plan.hpp"
+
+namespace cloud {
+
+JobRecord reconstruct_record(const Session& session) {
+  JobRecord record;
+  record.job_id = session.input.job.job_id;
+  record.node = session.input.job.node;
+  record.uid = session.input.job.uid;
+  const auto name = machine_name(record.node, record.job_id);
+  for (const auto& backend : session.config.backends) {
+    record.machine = MachineRecord{backend.name, name, session.store.machines_dir() + "/" + name, 0,
+                                   find_machine_cgroup(record.uid, record.job_id)};
+    break;
+  }
+  for (const auto& pool : session.config.pools) {
+    if (pool.shared) {
+      log_line(LogLevel::error, "pool '" + pool.name +
+                                    "' is shared with other nodes: what the job "
+                                    "may have leased of it has to be freed by hand");
+      continue;
+    }
+    LeaseFile file{pool.file};
+    if (auto released = file.release_all(record.job_id); !released) {
+      log_line(LogLevel::error, released.error().message);
+    }
+  }
+  return record;
+}
+
+}  // namespace cloud
