@@ -31,11 +31,29 @@ struct IsolateRequest {
   unsigned char padding[3];
 };
 
+struct DeleteRequest {
+  nlmsghdr header;
+  ifinfomsg link;
+};
+
 struct Answer {
   nlmsghdr header;
   nlmsgerr error;
   char rest[256];
 };
+
+// Sends one request and waits for its acknowledgement; 0 or the error's number.
+template <typename Request>
+int ask_kernel(Request& request, unsigned short type) {
+  request.header.nlmsg_len = sizeof request;
+  request.header.nlmsg_type = type;
+  request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+  const Descriptor socket{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)};
+  if (!socket || ::send(socket.value(), &request, sizeof request, 0) < 0) return errno;
+  Answer answer{};
+  if (::recv(socket.value(), &answer, sizeof answer, 0) < 0) return errno;
+  return answer.header.nlmsg_type == NLMSG_ERROR ? -answer.error.error : EPROTO;
+}
 
 }  // namespace
 
@@ -57,12 +75,7 @@ void isolate_port(const std::string& interface) {
   };
   const auto index = ::if_nametoindex(interface.c_str());
   if (index == 0) throw fail(errno);
-  const Descriptor socket{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)};
-  if (!socket) throw fail(errno);
   IsolateRequest request{};
-  request.header.nlmsg_len = sizeof request;
-  request.header.nlmsg_type = RTM_SETLINK;
-  request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
   request.link.ifi_family = AF_BRIDGE;
   request.link.ifi_index = static_cast<int>(index);
   request.port_attributes.rta_type = IFLA_PROTINFO | NLA_F_NESTED;
@@ -70,11 +83,17 @@ void isolate_port(const std::string& interface) {
   request.isolated_attribute.rta_type = IFLA_BRPORT_ISOLATED;
   request.isolated_attribute.rta_len = RTA_LENGTH(1);
   request.isolated = 1;
-  if (::send(socket.value(), &request, sizeof request, 0) < 0) throw fail(errno);
-  Answer answer{};
-  if (::recv(socket.value(), &answer, sizeof answer, 0) < 0) throw fail(errno);
-  if (answer.header.nlmsg_type != NLMSG_ERROR || answer.error.error != 0) {
-    throw fail(-answer.error.error);
+  if (const int problem = ask_kernel(request, RTM_SETLINK); problem != 0) throw fail(problem);
+}
+
+void delete_interface(const std::string& interface) {
+  const auto index = ::if_nametoindex(interface.c_str());
+  if (index == 0) return;
+  DeleteRequest request{};
+  request.link.ifi_index = static_cast<int>(index);
+  const int problem = ask_kernel(request, RTM_DELLINK);
+  if (problem != 0 && problem != ENODEV) {
+    throw system_failure(CLOUD_E_NODE, "remove the network interface " + interface, problem);
   }
 }
 

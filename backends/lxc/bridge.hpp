@@ -13,4 +13,7 @@ namespace cloud::lxc {
 /// bridge and what is behind it, but no other machine. Throws sdk::Failure (CLOUD_E_NODE).
 void isolate_port(const std::string& interface);
 
+/// Removes a network interface of the host; absent is success. Throws sdk::Failure.
+void delete_interface(const std::string& interface);
+
 }  // namespace cloud::lxc

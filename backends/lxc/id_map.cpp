@@ -8,7 +8,9 @@ namespace cloud::lxc {
 namespace {
 
 constexpr std::uint32_t kRange = 65536;
+// The kernel's: of lines, and of the bytes of one write (a page, less the end).
 constexpr std::size_t kLinesMax = 340;
+constexpr std::size_t kBytesMax = 4095;
 
 std::vector<IdRange> map_of(const std::set<std::uint32_t>& own, std::uint32_t first) {
   std::vector<IdRange> map;
@@ -34,7 +36,8 @@ std::vector<IdRange> make_id_map(const std::vector<std::uint32_t>& own, std::uin
     std::set<std::uint32_t> ids{kept.begin(), kept.end()};
     ids.erase(0);
     auto map = map_of(ids, first);
-    if (map.size() <= kLinesMax || kept.empty()) return map;
+    const bool fits = map.size() <= kLinesMax && proc_text(map).size() <= kBytesMax;
+    if (fits || kept.empty()) return map;
     kept.pop_back();
   }
 }

@@ -2,10 +2,13 @@
 #include <fcntl.h>
 #include <lxc/attach_options.h>
 #include <lxc/lxccontainer.h>
+#include <signal.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
@@ -13,9 +16,11 @@
 #include <spank-cloud/backend.hpp>
 
 #include "backends/lxc/bind_mount.hpp"
+#include "backends/lxc/bounded_call.hpp"
 #include "backends/lxc/bridge.hpp"
 #include "backends/lxc/container_config.hpp"
 #include "backends/lxc/image_files.hpp"
+#include "backends/lxc/init_process.hpp"
 #include "backends/lxc/rootfs.hpp"
 #include "backends/lxc/user_namespace.hpp"
 
@@ -50,11 +55,39 @@ struct Release {
 };
 using Container = std::unique_ptr<lxc_container, Release>;
 
+// liblxc's folder of the machine. A part of its name cannot be guessed: it is in the name of the
+// socket that liblxc's monitor listens on, which nobody else shall take first.
+std::string lxc_path(const std::string& work_dir) {
+  std::error_code problem;
+  for (const auto& entry : fs::directory_iterator{work_dir, problem}) {
+    if (entry.path().filename().string().starts_with("lxc-")) return entry.path().string();
+  }
+  throw Failure{CLOUD_E_NODE, "the machine has no lxc folder in " + work_dir};
+}
+
+std::string random_name() {
+  std::array<unsigned char, 8> bytes{};
+  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+    throw system_failure(CLOUD_E_NODE, "getrandom", errno);
+  }
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string name;
+  for (const auto byte : bytes) {
+    name += kDigits[byte >> 4];
+    name += kDigits[byte & 15];
+  }
+  return name;
+}
+
 Container open_container(const std::string& name, const std::string& work_dir) {
-  Container container{lxc_container_new(name.c_str(), (work_dir + "/lxc").c_str())};
+  Container container{lxc_container_new(name.c_str(), lxc_path(work_dir).c_str())};
   if (!container) throw Failure{CLOUD_E_NODE, "liblxc has no memory for container '" + name + "'"};
   return container;
 }
+
+// Of liblxc's start(), which takes milliseconds where nothing is wrong.
+constexpr std::int64_t kStartSeconds = 20;
+constexpr std::int64_t kKillSeconds = 3;
 
 bool same_namespace(const char* a, const char* b) {
   struct stat first {};
@@ -167,12 +200,6 @@ class LxcBackend {
   }
 
   void prepare(const cloud_machine_spec& spec) {
-    if (spec.user->uid == 0) {
-      throw Failure{CLOUD_E_REQUEST, "a machine belongs to an ordinary user: root's jobs get none"};
-    }
-    if (spec.user->gid == 0) {
-      throw Failure{CLOUD_E_REQUEST, "a machine's user needs a primary group other than root's"};
-    }
     probe();
     check_image(*spec.image);
     if (spec.network != nullptr) {
@@ -183,18 +210,18 @@ class LxcBackend {
                                         " type bridge) or name another in the pool"};
       }
     }
-    const auto lxc = std::string{spec.work_dir} + "/lxc/" + spec.name;
+    const auto lxc = std::string{spec.work_dir} + "/lxc-" + random_name();
+    const auto container = lxc + "/" + spec.name;
     std::error_code problem;
-    fs::create_directories(lxc, problem);
-    if (problem) throw Failure{CLOUD_E_NODE, "make " + lxc + ": " + problem.message()};
+    fs::create_directories(container, problem);
+    if (problem) throw Failure{CLOUD_E_NODE, "make " + container + ": " + problem.message()};
     // The machine's root, a stranger on the host, walks these while liblxc sets it up.
-    for (const auto& folder :
-         {std::string{spec.work_dir}, spec.work_dir + std::string{"/lxc"}, lxc}) {
+    for (const auto& folder : {std::string{spec.work_dir}, lxc, container}) {
       fs::permissions(folder, fs::perms{0711}, problem);
     }
   }
 
-  void start(const cloud_machine_spec& spec, Deadline) {
+  void start(const cloud_machine_spec& spec, Deadline deadline) {
     if (same_namespace("/proc/self/ns/mnt", "/proc/1/ns/mnt")) {
       throw Failure{CLOUD_E_INTERNAL, "start() wants a mount namespace of its own"};
     }
@@ -210,11 +237,9 @@ class LxcBackend {
     plan.user_namespace = user_namespace.path();
     const auto root = mount_rootfs(spec, layer_, user_namespace.fd());
     write_image_files(root.value(), spec);
-    for (std::size_t i = 0; i < spec.mount_count; ++i) {
-      bind_mount(root.value(), spec.mounts[i], spec.subid_first);
-    }
     choose_init(root.value(), spec, plan);
-    run_container(spec, plan);
+    bind_mounts(root.value(), spec);
+    run_container(spec, plan, deadline);
   }
 
   void wait_ready(const cloud_machine_ref& ref, Deadline deadline, const Progress& progress) {
@@ -222,13 +247,12 @@ class LxcBackend {
     const bool systemd = fs::exists(std::string{ref.work_dir} + "/systemd");
     progress("init is running");
     for (int round = 0;; ++round) {
-      if (!container->is_running(container.get())) {
+      if (find_init(ref.cgroup).pid == 0) {
         throw Failure{CLOUD_E_NODE,
                       "the machine's init has ended" + because(last_console_line(ref.work_dir))};
       }
       if (!systemd) return;
-      const auto state = systemd_state(*container);
-      if (state == 0) return;
+      if (has_reached_multi_user(*container, deadline)) return;
       if (round == 0) progress("systemd is starting services");
       deadline.pause(
           host_, 50,
@@ -237,53 +261,43 @@ class LxcBackend {
   }
 
   void info(const cloud_machine_ref& ref, cloud_machine_info& out) {
-    const auto container = open_container(ref.name, ref.work_dir);
-    out.state = CLOUD_ABSENT;
-    if (container->is_running(container.get())) {
-      out.state = CLOUD_RUNNING;
-      out.init_pid = container->init_pid(container.get());
-    } else if (fs::exists(ref.work_dir + std::string{"/lxc"})) {
-      out.state = CLOUD_PREPARED;
-    }
+    out.init_pid = find_init(ref.cgroup).pid;
+    out.state = out.init_pid != 0          ? CLOUD_RUNNING
+                : fs::exists(ref.work_dir) ? CLOUD_PREPARED
+                                           : CLOUD_ABSENT;
   }
 
   void stop(const cloud_machine_ref& ref, Deadline deadline) {
-    const auto container = open_container(ref.name, ref.work_dir);
-    if (!container->is_running(container.get())) return;
-    const auto seconds = deadline.remaining() / 1000000000;
-    if (seconds > 0 && container->shutdown(container.get(), static_cast<int>(seconds))) return;
+    const auto init = find_init(ref.cgroup);
+    if (init.pid == 0) return;
+    const bool systemd = fs::exists(std::string{ref.work_dir} + "/systemd");
+    // What systemd takes for "halt", and what other inits do for "the power is failing".
+    if (end_process(init, systemd ? SIGRTMIN + 3 : SIGPWR, deadline, host_)) return;
     host_.log(CLOUD_WARN,
               "machine '" + std::string{ref.name} + "' ignored the request to shut down");
-    container->stop(container.get());
+    (void)end_process(init, SIGKILL, in_seconds(kKillSeconds), host_);
   }
 
   void destroy(const cloud_machine_ref& ref, Deadline) {
-    const std::string work_dir = ref.work_dir;
-    if (!fs::exists(work_dir)) return;
-    if (fs::exists(work_dir + "/lxc")) {
-      const auto container = open_container(ref.name, work_dir);
-      if (container->is_running(container.get())) container->stop(container.get());
-    }
-    for (const auto& entry : fs::directory_iterator{work_dir}) {
-      std::error_code problem;
-      fs::remove_all(entry.path(), problem);
-      if (problem) {
-        throw Failure{CLOUD_E_NODE, "remove " + entry.path().string() + ": " + problem.message()};
-      }
-    }
+    const auto init = find_init(ref.cgroup);
+    if (init.pid != 0) (void)end_process(init, SIGKILL, in_seconds(kKillSeconds), host_);
+    // It goes with its network namespace, which a process that is not the machine's may hold.
+    delete_interface(veth_name(ref.name));
   }
 
   void list(const std::function<void(const std::string&)>& visit) {
-    // liblxc listens on "@<lxcpath>/<name>/command" as long as a container's monitor lives.
-    constexpr std::string_view kEnd = "/command";
-    std::ifstream sockets{"/proc/net/unix"};
-    for (std::string line; std::getline(sockets, line);) {
-      const auto at = line.find('@');
-      if (at == std::string::npos || !line.ends_with(kEnd)) continue;
-      const auto path = line.substr(at + 1, line.size() - at - 1 - kEnd.size());
-      const auto slash = path.rfind('/');
-      if (slash == std::string::npos || path.find("/sc-") == std::string::npos) continue;
-      visit(path.substr(slash + 1));
+    // liblxc renames a container's monitor to "[lxc monitor] <lxcpath> <name>".
+    constexpr std::string_view kTitle = "[lxc monitor] ";
+    std::error_code problem;
+    for (const auto& process : fs::directory_iterator{"/proc", problem}) {
+      struct stat owner {};
+      if (::stat(process.path().c_str(), &owner) != 0 || owner.st_uid != 0) continue;
+      std::ifstream file{process.path() / "cmdline"};
+      std::string title;
+      std::getline(file, title, '\0');
+      if (!title.starts_with(kTitle)) continue;
+      const auto name = title.substr(title.rfind(' ') + 1);
+      if (name.starts_with("sc-")) visit(name);
     }
   }
 
@@ -300,7 +314,7 @@ class LxcBackend {
     }
   }
 
-  void run_container(const cloud_machine_spec& spec, const ContainerPlan& plan) {
+  void run_container(const cloud_machine_spec& spec, const ContainerPlan& plan, Deadline deadline) {
     const std::string work_dir = spec.work_dir;
     const auto container = open_container(spec.name, work_dir);
     for (const auto& [key, value] : container_config(spec, plan)) {
@@ -310,25 +324,39 @@ class LxcBackend {
     }
     container->save_config(container.get(), nullptr);
     container->want_daemonize(container.get(), true);
-    if (!container->start(container.get(), 0, nullptr)) {
+    const auto limit = in_seconds(kStartSeconds);
+    const auto started =
+        bounded_call([&] { return std::int64_t{container->start(container.get(), 0, nullptr)}; },
+                     limit.nanoseconds() < deadline.nanoseconds() ? limit : deadline, &host_);
+    if (started.value_or(0) == 0) {
       throw Failure{CLOUD_E_NODE,
-                    "liblxc could not start the machine" + because(first_log_error(work_dir))};
+                    (started ? "liblxc could not start the machine"
+                             : "liblxc did not start the machine in time: its init was killed") +
+                        because(first_log_error(work_dir))};
     }
     if (spec.network == nullptr) return;
-    isolate_port(veth_name(spec.name));
+    try {
+      isolate_port(veth_name(spec.name));
+    } catch (...) {
+      const auto init = find_init(spec.cgroup);
+      if (init.pid != 0) (void)end_process(init, SIGKILL, in_seconds(kKillSeconds), host_);
+      throw;
+    }
   }
 
-  // 0 once systemd has come up, as `systemctl is-system-running` knows it ("running" or
-  // "degraded").
-  static int systemd_state(lxc_container& container) {
-    lxc_attach_options_t options = LXC_ATTACH_OPTIONS_DEFAULT;
-    const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-    options.stdin_fd = options.stdout_fd = options.stderr_fd = null;
-    options.env_policy = LXC_ATTACH_CLEAR_ENV;
-    const char* const argv[] = {"systemctl", "is-active", "--quiet", "multi-user.target", nullptr};
-    const int status = container.attach_run_wait(&container, &options, argv[0], argv);
-    ::close(null);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  // As `systemctl is-system-running` knows it: "running" or "degraded".
+  static bool has_reached_multi_user(lxc_container& container, Deadline deadline) {
+    const auto ask = [&]() -> std::int64_t {
+      lxc_attach_options_t options = LXC_ATTACH_OPTIONS_DEFAULT;
+      options.stdin_fd = options.stdout_fd = options.stderr_fd =
+          ::open("/dev/null", O_RDWR | O_CLOEXEC);
+      options.env_policy = LXC_ATTACH_CLEAR_ENV;
+      const char* const argv[] = {"systemctl", "is-active", "--quiet", "multi-user.target",
+                                  nullptr};
+      const int status = container.attach_run_wait(&container, &options, argv[0], argv);
+      return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 1 : 0;
+    };
+    return bounded_call(ask, deadline).value_or(0) == 1;
   }
 
   Host host_;

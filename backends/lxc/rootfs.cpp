@@ -19,14 +19,14 @@ namespace {
 using sdk::Failure;
 using sdk::system_failure;
 
-void make_folder(const std::string& path) {
-  if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) {
+void make_folder(const std::string& path, mode_t mode) {
+  if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) {
     throw system_failure(CLOUD_E_NODE, "make " + path, errno);
   }
 }
 
 void make_layer_folder(const std::string& path, std::uint32_t owner) {
-  make_folder(path);
+  make_folder(path, 0755);
   if (::chown(path.c_str(), owner, owner) != 0) {
     throw system_failure(CLOUD_E_NODE, "change the owner of " + path, errno);
   }
@@ -71,20 +71,35 @@ void mount_image(const cloud_machine_spec& spec, const std::string& lower, int u
   mount_mapped(lower, lower, image, user_namespace);
 }
 
+int open_resolved(int root, const std::string& path, std::uint64_t flags, std::uint64_t resolve) {
+  open_how how{};
+  how.flags = flags | O_CLOEXEC;
+  how.resolve = resolve;
+  return static_cast<int>(::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how));
+}
+
+// Fails with EXDEV where the path leads into something that is mounted on the overlay.
+int open_on_overlay(int root, const std::string& path) {
+  return open_resolved(root, path, O_PATH,
+                       RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV);
+}
+
 }  // namespace
 
 Descriptor mount_rootfs(const cloud_machine_spec& spec, const WritableLayer& layer,
                         int user_namespace) {
   const std::string work_dir = spec.work_dir;
-  const auto lower = work_dir + "/lower";
+  // Root's alone: what a machine writes, set-uid programs too, is not for other users of the node.
+  auto layers = work_dir + "/layers";
+  const auto lower = layers + "/lower";
   const auto rootfs = work_dir + "/rootfs";
-  auto layers = work_dir;
-  make_folder(lower);
-  make_folder(rootfs);
+  make_folder(layers, 0700);
+  make_folder(lower, 0755);
+  make_folder(rootfs, 0755);
   mount_image(spec, lower, user_namespace);
   if (layer.in_memory) {
-    layers = work_dir + "/memory";
-    make_folder(layers);
+    layers += "/memory";
+    make_folder(layers, 0755);
     const auto options = "mode=0755,size=" + layer.size;
     if (::mount("tmpfs", layers.c_str(), "tmpfs", MS_NODEV, options.c_str()) != 0) {
       throw system_failure(CLOUD_E_NODE, "mount a tmpfs of " + layer.size + " bytes", errno);
@@ -102,24 +117,23 @@ Descriptor mount_rootfs(const cloud_machine_spec& spec, const WritableLayer& lay
   return root;
 }
 
-int open_in_root(int root, const std::string& path, std::uint64_t flags, std::uint64_t mode) {
-  open_how how{};
-  how.flags = flags | O_CLOEXEC;
-  how.mode = mode;
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  return static_cast<int>(::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how));
+int open_in_root(int root, const std::string& path, std::uint64_t flags) {
+  return open_resolved(root, path, flags, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 }
 
 Descriptor make_in_root(int root, const std::string& path, bool directory, std::uint32_t owner) {
   const auto fail = [&](const std::string& part) {
+    if (errno == EXDEV) {
+      return Failure{CLOUD_E_INTERNAL, "'" + part + "' in the machine lies in a mount"};
+    }
     return system_failure(CLOUD_E_REQUEST, "make '" + part + "' in the machine", errno);
   };
-  Descriptor folder{open_in_root(root, "/", O_PATH | O_DIRECTORY)};
+  Descriptor folder{open_on_overlay(root, "/")};
   for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
     const auto part = path.substr(0, end);
     const bool is_last = end == std::string::npos;
     const auto name = part.substr(part.rfind('/') + 1);
-    Descriptor next{open_in_root(root, part, O_PATH)};
+    Descriptor next{open_on_overlay(root, part)};
     if (!next && errno == ENOENT) {
       const bool made = directory || !is_last
                             ? ::mkdirat(folder.value(), name.c_str(), 0755) == 0
@@ -128,7 +142,7 @@ Descriptor make_in_root(int root, const std::string& path, bool directory, std::
       if (::fchownat(folder.value(), name.c_str(), owner, owner, AT_SYMLINK_NOFOLLOW) != 0) {
         throw fail(part);
       }
-      next = Descriptor{open_in_root(root, part, O_PATH)};
+      next = Descriptor{open_on_overlay(root, part)};
     }
     if (!next) throw fail(part);
     if (is_last) {

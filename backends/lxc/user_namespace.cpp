@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -16,6 +17,8 @@ namespace cloud::lxc {
 namespace {
 
 using sdk::system_failure;
+
+constexpr int kAnswerMs = 5000;
 
 void write_map(pid_t pid, const char* which, const std::vector<IdRange>& map) {
   const auto path = "/proc/" + std::to_string(pid) + "/" + which;
@@ -61,10 +64,14 @@ UserNamespace::UserNamespace(const cloud_user& user, const std::vector<IdRange>&
   if (holder_ == 0) hold(user, write_end.value());
   { const Descriptor closed{std::move(write_end)}; }
   int problem = EIO;
-  ssize_t count = 0;
-  do {
-    count = ::read(read_end.value(), &problem, sizeof problem);
-  } while (count < 0 && errno == EINTR);
+  // The holder is a process of the user's, who can stop it.
+  pollfd answer{read_end.value(), POLLIN, 0};
+  if (::poll(&answer, 1, kAnswerMs) != 1) {
+    problem = ETIMEDOUT;
+  } else if (::read(read_end.value(), &problem, sizeof problem) !=
+             static_cast<ssize_t>(sizeof problem)) {
+    problem = EIO;
+  }
   try {
     if (problem != 0) {
       throw system_failure(CLOUD_E_NODE,

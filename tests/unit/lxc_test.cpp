@@ -36,6 +36,16 @@ TEST(IdMap, NeverMapsRootToRoot) {
   EXPECT_EQ(proc_text(make_id_map({0}, kFirst)), "0 1879048192 65536\n");
 }
 
+TEST(IdMap, FitsIntoOneWriteOfThePageThatTheKernelTakes) {
+  std::vector<std::uint32_t> own;
+  for (std::uint32_t id = 10000; id < 10600; id += 4) own.push_back(id);
+
+  const auto text = proc_text(make_id_map(own, kFirst));
+
+  EXPECT_LT(text.size(), 4096U);
+  EXPECT_GT(text.size(), 3900U) << "no more of the user's groups are left out than needed";
+}
+
 TEST(IdMap, NeverOverlapsAndNeverLeavesItsRangeButForOwnIds) {
   std::vector<std::uint32_t> own;
   for (std::uint32_t id = 3; id < 100000; id += 331) own.push_back(id);

@@ -5,7 +5,8 @@
  * Compatibility. CLOUD_ABI_MAJOR changes only when an existing field changes meaning or place; the
  * entry point's name carries it. Within a major, fields are only appended. Either side reads a
  * field of the other's struct only where CLOUD_HAS() says that the struct is long enough to hold
- * it.
+ * it. Structs that are passed in arrays (cloud_option, cloud_setting, cloud_mount) do not grow
+ * within a major: an array's stride is part of its meaning.
  *
  * Memory. Each side frees what it allocated. A pointer passed to a call is borrowed: it is valid
  * until that call returns, and no longer.
@@ -216,8 +217,9 @@ typedef struct cloud_backend_v1 {
   /* Asks the machine to end and waits. Idempotent: CLOUD_OK where it does not run. */
   int32_t (*stop)(cloud_backend* self, const cloud_machine_ref* ref, int64_t deadline_ns,
                   cloud_error* err);
-  /* Ends the machine by force and removes all that prepare() and start() made, work_dir's content
-   * included. Idempotent: CLOUD_OK where nothing of that name is left. */
+  /* Ends the machine by force and removes all that prepare() and start() made outside work_dir,
+   * which the engine removes itself afterwards, without crossing a mount or following a link.
+   * Idempotent: CLOUD_OK where nothing of that name is left. */
   int32_t (*destroy)(cloud_backend* self, const cloud_machine_ref* ref, int64_t deadline_ns,
                      cloud_error* err);
   /* Visits every machine of this backend's on the node that carries our mark. */
