@@ -4,15 +4,18 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <sstream>
 #include <vector>
 
 #include "core/job/published_state.hpp"
+#include "core/system/atomic_file.hpp"
 #include "spank/components.hpp"
 
 namespace cloud::spank {
@@ -20,6 +23,7 @@ namespace {
 
 constexpr int kRefused = 125;  ///< exit status of a task that was not started
 constexpr std::uint32_t kBatchStep = 0xfffffffb;
+constexpr const char* kMultiProg = "SLURM_CLOUD_MULTI_PROG";
 
 // Of this slurmd; several may share a host.
 std::string node_name() {
@@ -52,6 +56,21 @@ std::optional<std::string> job_variable(spank_t spank, const std::string& name) 
   ::_exit(kRefused);
 }
 
+// Whether srun was called with --multi-prog, which the plugin interface does not tell: an option in
+// front of the command, which Slurm also takes by any unique beginning.
+bool is_multi_prog(const char* command) {
+  constexpr std::string_view kOption = "--multi-prog";
+  constexpr std::string_view kShortest = "--mu";
+  const auto words = read_file("/proc/self/cmdline");
+  if (!words) return false;
+  std::istringstream all{*words};
+  for (std::string word; std::getline(all, word, '\0');) {
+    if (word == command) return false;
+    if (word.size() >= kShortest.size() && kOption.substr(0, word.size()) == word) return true;
+  }
+  return false;
+}
+
 // The client's plugin has put `enter` in front already, or the node's does it here.
 bool runs_enter(char** argv, int argc, const std::string& enter) {
   return argc > 0 && enter == argv[0];
@@ -59,6 +78,12 @@ bool runs_enter(char** argv, int argc, const std::string& enter) {
 
 void run_inside(spank_t spank, const Installation& installation, const std::string& dir,
                 bool is_batch) {
+  // Slurm makes each task's arguments of the file by itself: nothing of ours could stand in front.
+  if (!is_batch && job_variable(spank, kMultiProg)) {
+    refuse(
+        "--multi-prog cannot run inside a machine: start one script for all tasks that looks at "
+        "SLURM_PROCID, or use --cloud-run=host");
+  }
   int argc = 0;
   char** argv = nullptr;
   if (spank_get_item(spank, S_JOB_ARGV, &argc, &argv) != ESPANK_SUCCESS || argc < 1) {
@@ -118,10 +143,22 @@ void check_type(const Options& step_options, const PublishedState& state) {
   }
 }
 
-bool asks_for_machine(const Options& step_options) {
+// Slurm shows a node the options of the command line; what came from a variable or a default of
+// the site shows in that srun has put `enter` in front, and for a batch script in what its sbatch
+// has told the prolog.
+bool asks_for_machine(spank_t spank, const Installation& installation, const Options& step_options,
+                      bool is_batch) {
+  int argc = 0;
+  char** argv = nullptr;
+  if (spank_get_item(spank, S_JOB_ARGV, &argc, &argv) == ESPANK_SUCCESS &&
+      runs_enter(argv, argc, installation.libexec + "/enter")) {
+    return true;
+  }
+  if (job_variable(spank, kMultiProg)) return true;
   const auto& create = step_options.value(Option::create);
   if (create && *create == "no") return false;
-  return step_options.value(Option::type) || step_options.value(Option::cloud);
+  if (step_options.value(Option::type) || step_options.value(Option::cloud)) return true;
+  return is_batch && job_variable(spank, "SLURM_SPANK_cloud_create") == "yes";
 }
 
 }  // namespace
@@ -130,9 +167,32 @@ void wrap_task(spank_t spank, const Installation& installation) {
   int argc = 0;
   char** argv = nullptr;
   if (spank_get_item(spank, S_JOB_ARGV, &argc, &argv) != ESPANK_SUCCESS || argc < 1) return;
+  if (is_multi_prog(argv[0])) {
+    ::setenv(kMultiProg, "1", 1);
+    return;
+  }
+  ::unsetenv(kMultiProg);
   ::setenv("SLURM_CLOUD_COMMAND", argv[0], 1);
   argv[0] = ::strdup((installation.libexec + "/enter").c_str());
 }
+
+namespace {
+
+// Tasks wait for a keeper to say how the machine is doing: one that never came says nothing.
+void publish_failure(const std::string& dir, const std::string& reason) {
+  auto state = read_published_state(dir);
+  struct stat owner {};
+  const auto path = dir + "/state";
+  if (!state || state->phase == MachinePhase::failed || ::stat(path.c_str(), &owner) != 0) return;
+  state->phase = MachinePhase::failed;
+  state->reason = reason;
+  auto written =
+      write_file(path, serialize(*state),
+                 {.mode = 0400, .owner = FileOwner{owner.st_uid, owner.st_gid}, .durable = false});
+  if (!written) slurm_error("spank_cloud: %s", written.error().message.c_str());
+}
+
+}  // namespace
 
 void start_keeper(spank_t spank, const Installation& installation) {
   std::uint32_t job_id = 0;
@@ -180,13 +240,19 @@ void start_keeper(spank_t spank, const Installation& installation) {
   ::posix_spawnattr_destroy(&attributes);
   if (problem != 0) {
     slurm_error("spank_cloud: cannot start %s: %s", program.c_str(), std::strerror(problem));
+    publish_failure(
+        dir, "the machine's keeper cannot be started: " + program + ": " + std::strerror(problem));
     return;
   }
   // The parent half of the keeper ends as soon as the other is in the job's cgroup.
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
-  if (status != 0) slurm_error("spank_cloud: the keeper of job %u did not start", job_id);
+  if (status != 0) {
+    slurm_error("spank_cloud: the keeper of job %u did not start", job_id);
+    publish_failure(dir,
+                    "the machine's keeper did not start: the system log of " + node + " says why");
+  }
 }
 
 void place_task(spank_t spank, const Installation& installation, const Options& step_options) {
@@ -198,7 +264,8 @@ void place_task(spank_t spank, const Installation& installation, const Options& 
   const auto state = read_published_state(dir);
   if (!state) {
     if (state.error().os_errno != ENOENT) refuse(state.error().message);
-    if (!asks_for_machine(step_options) || is_component_without_machine(spank, job_id)) {
+    if (!asks_for_machine(spank, installation, step_options, step_id == kBatchStep) ||
+        is_component_without_machine(spank, job_id)) {
       run_on_host(spank, installation);
       return;
     }

@@ -29,7 +29,7 @@ set(layers
     "backends/lxc/.*|(backends/lxc|spank-cloud)/.*"
     "backends/null/.*|(backends/null|spank-cloud)/.*"
     "core/(error|job/request|job/published_state)\\.(hpp|cpp)|core/(error|job/request|job/published_state|system/unique_fd).hpp"
-    "spank/.*|spank/.*|core/(error|job/request|job/published_state).hpp"
+    "spank/.*|spank/.*|core/(error|job/request|job/published_state|system/atomic_file).hpp"
     "tools/(enter|machine_entry)\\..*|tools/machine_entry.hpp|core/(error|job/published_state|system/unique_fd).hpp"
     "core/.*|core/.*|spank-cloud/backend_abi.h"
     "hooks/.*|hooks/.*|core/.*"
