@@ -4,7 +4,7 @@
 dependency_packages="g++ cmake ninja-build pkg-config libgtest-dev libgmock-dev libbenchmark-dev lxc-dev
  liblxc-common libcgroup-dev libboost-dev libtomlplusplus-dev libcli11-dev nlohmann-json3-dev libslurm-dev
  slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge busybox-static squashfs-tools iproute2 procps
- bsdutils util-linux mmdebstrap"
+ bsdutils util-linux mmdebstrap strace perl-base clang-format clang-tidy"
 
 install_dependencies() {
   local package missing=''

@@ -2,6 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Jobs that end in every way, many at once, and hooks that are killed in the middle.
 . "$(dirname "$0")/lib.sh"
+start_slurmd() {
+  setsid slurmd -D -N "$NODE" </dev/null >>"$PLAYGROUND/slurm/log/slurmd-out.log" 2>&1 &
+  local slurmd=$!
+  echo "$slurmd $(sed 's/.*) //' "/proc/$slurmd/stat" | cut -d' ' -f20)" >"$PLAYGROUND/slurm/slurmd.started"
+}
 srun_in() { as_user srun -Q --cloud-type=lxc "$@"; }
 
 srun_in -J victim sleep 60 >victim.out 2>&1 &
@@ -11,16 +16,16 @@ scancel "$(job_id_of victim)"
 wait $!
 if left=$(node_is_clean); then ok "scancel leaves nothing"; else fail "scancel leaves:$left"; fi
 
-job=$(as_user sbatch --parsable --array=1-12 -o 'array.%a' --cloud-type=lxc --wrap 'srun -Q hostname')
-eventually 60 no_jobs
-is "an array of 12: each element its own machine" 12 "$(cat array.* | sort -u | wc -l)"
+job=$(as_user sbatch --parsable --array=1-200 -o 'array.%a' --cloud-type=lxc --wrap 'srun -Q hostname')
+eventually 400 no_jobs
+is "an array of 200: each element its own machine" 200 "$(cat array.* | sort -u | wc -l)"
 for i in $(seq 20); do as_user sbatch --parsable -o "many.$i" --cloud-type=lxc --wrap 'srun -Q hostname' >/dev/null & done
 wait
 eventually 90 no_jobs
 is "20 jobs at once" 20 "$(cat many.* | sort -u | wc -l)"
 if left=$(node_is_clean); then ok "they leave nothing"; else fail "they leave:$left"; fi
 
-for i in $(seq "${CANCEL_ROUNDS:-25}"); do
+for i in $(seq "${CANCEL_ROUNDS:-100}"); do
   job=$(as_user sbatch --parsable -o /dev/null --cloud-type=lxc --wrap 'srun -Q sleep 30')
   sleep "0.$((RANDOM % 4))$((RANDOM % 10))"
   scancel "$job"
@@ -43,6 +48,61 @@ eventually 20 grep -qs phase=ready "$PLAYGROUND/run/$NODE/jobs/$id/state"
 kill -9 "$(sed -n 's/^keeper_pid=//p' "$PLAYGROUND/run/$NODE/jobs/$id/state")"
 scancel "$id"
 if left=$(node_is_clean); then ok "a killed keeper leaves nothing after the epilog"; else fail "a killed keeper leaves:$left"; fi
+
+srun_in -J damaged --cloud-run=host sleep 30 >damaged.out 2>&1 &
+eventually 20 is_running damaged
+id=$(job_id_of damaged)
+eventually 20 grep -qs phase=ready "$PLAYGROUND/run/$NODE/jobs/$id/state"
+echo garbage >"$STATE/jobs/$id/record.json"
+scancel "$id"
+if left=$(node_is_clean); then ok "a record that is damaged while its machine runs"; else fail "a damaged record leaves:$left"; fi
+rm -rf "$STATE/quarantine"
+
+srun_in -J poweroff --cloud-run=host sleep 30 >poweroff.out 2>&1 &
+eventually 20 is_running poweroff
+id=$(job_id_of poweroff)
+eventually 20 grep -qs phase=ready "$PLAYGROUND/run/$NODE/jobs/$id/state"
+# What the machine's monitor listens on, taken by the user as soon as it is free, and never answered.
+socket=$(sed -n "s|.*@\(.*sc-$NODE-$id.*/command\)$|\1|p" /proc/net/unix | head -1)
+kill -9 "$(sed -n 's/^init_pid=//p' "$PLAYGROUND/run/$NODE/jobs/$id/state")"
+eventually 10 grep -qs phase=ended "$PLAYGROUND/run/$NODE/jobs/$id/state"
+runuser -u "$JOB_USER" -- perl -MSocket -e '
+  socket(my $s, AF_UNIX, SOCK_STREAM, 0) or die $!;
+  for (1 .. 100) { bind($s, pack_sockaddr_un("\0$ARGV[0]")) and last; select(undef, undef, undef, 0.05) }
+  listen($s, 5) or die $!;
+  print "taken\n"; close STDOUT; sleep 40' "$socket" >squatter.out 2>&1 &
+squatter=$!
+if eventually 10 grep -q taken squatter.out; then ok "a user takes the place of a machine's monitor"; else fail "squatter: $(cat squatter.out)"; fi
+scancel "$id"
+if left=$(node_is_clean); then ok "and holds up nobody"; else fail "a squatter leaves:$left"; fi
+kill $squatter 2>/dev/null; pkill -u "$JOB_USER" perl
+is "time limit: the job ends" "" "$(as_user srun -Q -t 0:05 --cloud-type=lxc sleep 100 2>/dev/null)"
+if left=$(node_is_clean); then ok "the end of the time leaves nothing"; else fail "the time limit leaves:$left"; fi
+
+# slurmd and the job's slurmstepds die at once: no epilog comes, and the keeper cleans up.
+cp "$CONFIG" config.saved
+sed -i 's/^boot_timeout/orphan_grace = "2s"\nboot_timeout/' "$CONFIG"
+echo precious >precious
+as_user sbatch -Q -J abandoned -o abandoned.out --no-requeue --cloud-type=lxc --wrap 'sleep 60' >/dev/null
+eventually 20 is_running abandoned
+id=$(job_id_of abandoned)
+eventually 20 grep -qs phase=ready "$PLAYGROUND/run/$NODE/jobs/$id/state"
+read -r slurmd _ <"$PLAYGROUND/slurm/slurmd.started"
+kill -9 "$slurmd"
+pkill -9 -f "slurmstepd: \[$id\."
+if eventually 30 test ! -e "$STATE/jobs/$id"; then ok "without an epilog the keeper cleans up"; else fail "the job of a dead slurmd: $(ls "$STATE/jobs/$id"; cat "$STATE/jobs/$id/keeper.log")"; fi
+is "and leaves the user's files alone" precious "$(cat precious)"
+is "and no machine" "" "$(ls "$STATE/machines")"
+cat config.saved >"$CONFIG"
+start_slurmd
+scancel "$id" 2>/dev/null
+# The processes and groups of steps whose slurmstepd was killed are Slurm's own, and it leaves them.
+eventually 10 no_jobs
+groups() { find /sys/fs/cgroup -depth -path "*/slurm_$NODE/uid_$JOB_UID/job_$id*" -type d; }
+for group in $(groups); do xargs -r kill -9 <"$group/cgroup.procs"; done 2>/dev/null
+no_groups() { groups | xargs -r rmdir 2>/dev/null; [ -z "$(groups)" ]; }
+eventually 10 no_groups
+if left=$(node_is_clean); then ok "nor anything else"; else fail "a dead slurmd leaves:$left"; fi
 
 # The hooks by hand, killed between any two system calls that matter.
 hook() {
@@ -109,11 +169,10 @@ hook epilog 888007 >/dev/null 2>&1
 # slurmd restarts while a job runs: its epilog comes all the same.
 srun_in -J restart sleep 20 >restart.out 2>&1 &
 eventually 20 is_running restart
-kill "$(cat "$PLAYGROUND/slurm/slurmd.pid" 2>/dev/null || pgrep -f "slurmd -D -N $NODE" | head -1)"
+read -r slurmd _ <"$PLAYGROUND/slurm/slurmd.started"
+kill "$slurmd"
 sleep 1
-setsid slurmd -D -N "$NODE" </dev/null >>"$PLAYGROUND/slurm/log/slurmd-out.log" 2>&1 &
-slurmd=$!
-echo "$slurmd $(sed 's/.*) //' "/proc/$slurmd/stat" | cut -d' ' -f20)" >"$PLAYGROUND/slurm/slurmd.started"
+start_slurmd
 eventually 20 is_running restart
 scancel "$(job_id_of restart)"
 if left=$(node_is_clean); then ok "a slurmd that restarts during a job leaves nothing"; else fail "slurmd restart leaves:$left"; fi

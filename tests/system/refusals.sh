@@ -82,6 +82,33 @@ sed -i 's/^fail_at.*/crash_at = "start"/' "$CONFIG"
 refused "a backend that crashes" "keeper has died" --cloud=null
 cat config.saved >"$CONFIG"
 
+printf '0 hostname\n1 hostname\n' >programs.conf
+chmod 644 programs.conf
+text=$(as_user srun -Q -n2 --overcommit --cloud-type=lxc --multi-prog programs.conf 2>&1)
+has "--multi-prog is refused" "--multi-prog cannot run inside a machine" "$text"
+lacks "and runs nothing on the host" "$(hostname)
+$(hostname)" "$text"
+is "but --cloud-run=host has it" "$(hostname) $(hostname)" "$(as_user srun -Q -n2 --overcommit --cloud-type=lxc --cloud-run=host --multi-prog programs.conf 2>&1 | xargs)"
+
+# A node whose prolog is not ours, or does not run: the request came by a variable, which Slurm does
+# not show to the node's plugin.
+cp "$PLAYGROUND/etc/prolog" prolog.saved
+printf '#!/bin/sh\nexit 0\n' >"$PLAYGROUND/etc/prolog"
+text=$(AS_USER_ENV='SLURM_CLOUD_TYPE=lxc' run)
+has "a node without our prolog fails the job" "has no machine on node" "$text"
+AS_USER_ENV='SBATCH_CLOUD_TYPE=lxc SBATCH_CLOUD_RUN=all' as_user sbatch -Q --wait -o no-prolog.out --wrap 'echo on the bare host' >/dev/null 2>&1
+has "its batch script too" "has no machine on node" "$(cat no-prolog.out)"
+lacks "which is not run on the bare host" "on the bare host" "$(cat no-prolog.out)"
+cat prolog.saved >"$PLAYGROUND/etc/prolog"
+
+# Root makes nothing in a folder that is not the machine's own.
+as_user mkdir -p outer outer/there && as_user touch inner
+refused "a mount in another mount, where nothing is" "does not exist there" --cloud-type=lxc --cloud-mount="$HOME_DIR/outer:/data,$HOME_DIR/inner:/data/new"
+refused "the same in a folder of root's" "does not exist there" --cloud-type=lxc --cloud-mount="/etc:/data,$HOME_DIR/inner:/data/spank-cloud-test"
+refused "the same in the home folder" "does not exist there" --cloud-type=lxc --cloud-mount="$HOME_DIR/inner:$HOME_DIR/fresh"
+is "makes nothing" "" "$(ls outer/new fresh /etc/spank-cloud-test 2>/dev/null)"
+has "a mount in another mount, where a folder is" "$NODE-" "$(run --cloud-type=lxc --cloud-mount="$HOME_DIR/outer/there:/data/there,$HOME_DIR/outer:/data")"
+
 backend=$PLAYGROUND/prefix/lib/spank-cloud/backends/cloud_backend_lxc.so
 chmod g+w "$backend"
 refused "a group-writable backend" "chmod go-w" --cloud=lxc

@@ -23,6 +23,7 @@ has "nor join the machine with a state of their own" "only the job's user can" \
 has "root's own root gets no further than the user's rights" "Permission denied" "$(as_user ls "$STATE/jobs" 2>&1)"
 is "nobody can put a file where root writes" "" "$(as_user touch "$dir/x" "$PLAYGROUND/run/x" "$PLAYGROUND/run/$NODE/jobs/x" 2>/dev/null; find "$PLAYGROUND/run" -name x)"
 rm -rf "$copy"
+has "nor what the machine writes" "Permission denied" "$(other ls "$STATE/machines/sc-$NODE-$id/layers" 2>&1)"
 has "a machine of another user beside it" "$NODE-" "$(other srun -Q --cloud-type=lxc sh -c 'hostname; id -u' 2>&1)"
 pid=$(sed -n 's/^init_pid=//p' "$dir/state")
 if [ -d "/proc/$pid" ]; then ok "whose end leaves the first alone"; else fail "the first machine is gone"; fi
@@ -33,6 +34,12 @@ has "it reaches the gateway" "refused" "${out%then*}"
 lacks "but not the machine of another user" "refused" "${out#*then}"
 scancel "$id"
 eventually 30 no_jobs
+
+is "each user's machines have ids of their own" 2 "$(sort -u "$STATE/subid_ranges" | wc -l)"
+
+# A tree that is deeper than a process has descriptors, a path has bytes and a stack has room.
+as_user srun -Q --cloud-type=lxc sh -c 'cd /tmp; i=0; while [ $i -lt 20000 ]; do mkdir d && cd d || exit 1; i=$((i + 1)); done' >deep.out 2>&1
+if left=$(node_is_clean); then ok "a machine's deep tree is removed with it"; else fail "a deep tree ($(tail -1 deep.out)) leaves:$left"; fi
 
 # The source of a mount is swapped between a folder and a link while jobs mount it.
 mkdir -p "$PLAYGROUND/secret"
