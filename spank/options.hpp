@@ -37,7 +37,8 @@ class Options {
   [[nodiscard]] bool any() const;
 
   /// A further component of a heterogeneous job begins. It inherits what was given to the one
-  /// before, as Slurm's own cache of plugin options does; a type of its own replaces both spellings.
+  /// before, as Slurm's own cache of plugin options does; a type of its own replaces both
+  /// spellings.
   void begin_component() noexcept { type_is_inherited_ = true; }
 
   /// Makes the implied ones explicit (--cloud=X is --cloud-type=X --cloud-create=yes; a request

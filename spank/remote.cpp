@@ -43,7 +43,7 @@ std::string node_of_task(spank_t spank) {
 }
 
 std::optional<std::string> job_variable(spank_t spank, const std::string& name) {
-  std::vector<char> value(64 * 1024);
+  std::vector<char> value(std::size_t{64} * 1024);
   if (spank_getenv(spank, name.c_str(), value.data(), static_cast<int>(value.size())) !=
       ESPANK_SUCCESS) {
     return std::nullopt;

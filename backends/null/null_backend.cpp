@@ -49,7 +49,7 @@ constexpr cloud_option kOptions[] = {
 };
 
 std::string call_name(const Settings& settings, std::string_view key) {
-  const auto name = settings.string(key, "");
+  auto name = settings.string(key, "");
   if (!name.empty() && std::find(kCalls.begin(), kCalls.end(), name) == kCalls.end()) {
     throw settings.wrong(
         key, "'" + std::string{key} + "' shall be the name of a call, not '" + name + "'");

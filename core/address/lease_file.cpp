@@ -135,7 +135,8 @@ Error none_left(const std::string& path, const LeaseTable& table) {
 
 }  // namespace
 
-LeaseTable::LeaseTable(std::string text, std::string file_name) : file_name_{std::move(file_name)} {
+LeaseTable::LeaseTable(const std::string& text, std::string file_name)
+    : file_name_{std::move(file_name)} {
   std::unordered_set<std::string> seen;
   const std::string_view all{text};
   for (std::size_t begin = 0; begin < all.size();) {

@@ -29,7 +29,7 @@ struct Lease {
 /// The file's text with its leases found. Pure.
 class LeaseTable {
  public:
-  explicit LeaseTable(std::string text, std::string file_name);
+  explicit LeaseTable(const std::string& text, std::string file_name);
 
   [[nodiscard]] const std::vector<Lease>& leases() const noexcept { return leases_; }
   /// Torn, foreign and duplicate lines, with their numbers. Such a line is kept and never leased.

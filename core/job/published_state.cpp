@@ -36,7 +36,7 @@ Error bad_state(const std::string& why) {
 
 // Reads a small file as a whole; /proc files have no size.
 Result<std::string> slurp(const std::string& path) {
-  constexpr std::size_t kLimit = 64 * 1024;
+  constexpr std::size_t kLimit = std::size_t{64} * 1024;
   const UniqueFd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)};
   if (!file) return os_error(Blame::node, "open " + path, errno);
   std::string text;

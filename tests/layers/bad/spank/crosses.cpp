@@ -1,3 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <lxc/lxccontainer.h>
+
 #include "core/stage/hooks.hpp"
