@@ -16,7 +16,10 @@ constexpr std::array<Names, kAllOptions.size()> kNames{
      {"cloud-type", "cloud_type", "CLOUD_TYPE"},
      {"cloud-image", "cloud_image", "CLOUD_IMAGE"},
      {"cloud-run", "cloud_run", "CLOUD_RUN"},
-     {"cloud-mount", "cloud_mount", "CLOUD_MOUNT"}}};
+     {"cloud-mount", "cloud_mount", "CLOUD_MOUNT"},
+     {"cloud-ready", "cloud_ready", "CLOUD_READY"},
+     {"cloud-timeout", "cloud_timeout", "CLOUD_TIMEOUT"},
+     {"cloud-user-data", "cloud_user_data", "CLOUD_USER_DATA"}}};
 
 const Names& names_of(Option option) {
   return kNames[static_cast<std::size_t>(option)];
@@ -41,6 +44,12 @@ Result<void> check(Option option, std::string_view value) {
       return verdict(parse_run(value));
     case Option::mount:
       return verdict(parse_mounts(value));
+    case Option::ready:
+      return verdict(parse_ready(value));
+    case Option::timeout:
+      return verdict(parse_timeout(value));
+    case Option::user_data:
+      return verdict(parse_user_data(value));
   }
   return {};
 }

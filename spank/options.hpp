@@ -12,9 +12,10 @@
 
 namespace cloud::spank {
 
-enum class Option { cloud, create, type, image, run, mount };
-inline constexpr std::array kAllOptions{Option::cloud, Option::create, Option::type,
-                                        Option::image, Option::run,    Option::mount};
+enum class Option { cloud, create, type, image, run, mount, ready, timeout, user_data };
+inline constexpr std::array kAllOptions{Option::cloud, Option::create,  Option::type,
+                                        Option::image, Option::run,     Option::mount,
+                                        Option::ready, Option::timeout, Option::user_data};
 
 /// "cloud-type": as it is typed, without the dashes.
 [[nodiscard]] std::string_view option_name(Option option);

@@ -110,6 +110,9 @@ int register_options(spank_t spank) {
        "(host)"},
       {Option::mount, "SRC[:DST][:ro]",
        "Folder or file of the host to see in the machine; several are separated by ','"},
+      {Option::ready, "boot|ssh|cloud-init", "What the tasks of a virtual machine wait for"},
+      {Option::timeout, "TIME", "How long the machine may take to become ready, such as 90s or 5m"},
+      {Option::user_data, "FILE", "cloud-init user-data for the machine, beside the site's"},
   };
   for (const auto& wanted : kOptions) {
     spank_option option{};

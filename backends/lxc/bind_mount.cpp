@@ -10,10 +10,10 @@
 #include <cerrno>
 #include <cstring>
 #include <spank-cloud/backend.hpp>
+#include <spank-cloud/descriptor.hpp>
 #include <string>
 #include <vector>
 
-#include "backends/lxc/descriptor.hpp"
 #include "backends/lxc/rootfs.hpp"
 
 namespace cloud::lxc {

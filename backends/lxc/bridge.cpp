@@ -12,12 +12,12 @@
 #include <cerrno>
 #include <cstring>
 #include <spank-cloud/backend.hpp>
-
-#include "backends/lxc/descriptor.hpp"
+#include <spank-cloud/descriptor.hpp>
 
 namespace cloud::lxc {
 namespace {
 
+using sdk::Descriptor;
 using sdk::system_failure;
 
 // RTM_SETLINK of family AF_BRIDGE with one nested attribute, laid out as the kernel wants it: every

@@ -4,13 +4,14 @@
 #include <spank-cloud/backend_abi.h>
 
 #include <cstdint>
+#include <spank-cloud/id_map.hpp>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "backends/lxc/id_map.hpp"
-
 namespace cloud::lxc {
+
+using sdk::IdRange;
 
 /// What a container's configuration depends on besides the specification.
 struct ContainerPlan {

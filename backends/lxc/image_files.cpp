@@ -8,9 +8,9 @@
 #include <cerrno>
 #include <climits>
 #include <spank-cloud/backend.hpp>
+#include <spank-cloud/descriptor.hpp>
 #include <string>
 
-#include "backends/lxc/descriptor.hpp"
 #include "backends/lxc/rootfs.hpp"
 
 namespace cloud::lxc {

@@ -8,11 +8,12 @@
 #include <sys/types.h>
 
 #include <spank-cloud/backend.hpp>
+#include <spank-cloud/descriptor.hpp>
 #include <string>
 
-#include "backends/lxc/descriptor.hpp"
-
 namespace cloud::lxc {
+
+using sdk::Descriptor;
 
 struct InitProcess {
   pid_t pid = 0;     ///< as the host sees it; 0 where the machine does not run

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <spank-cloud/descriptor.hpp>
 #include <string>
 
-#include "backends/lxc/descriptor.hpp"
-
 namespace cloud::lxc {
+
+using sdk::Descriptor;
 
 struct LoopDevice {
   std::string path;   ///< "/dev/loopN"

@@ -14,26 +14,30 @@
 #include <fstream>
 #include <memory>
 #include <spank-cloud/backend.hpp>
+#include <spank-cloud/bounded_call.hpp>
+#include <spank-cloud/user_namespace.hpp>
 
 #include "backends/lxc/bind_mount.hpp"
-#include "backends/lxc/bounded_call.hpp"
 #include "backends/lxc/bridge.hpp"
 #include "backends/lxc/container_config.hpp"
 #include "backends/lxc/image_files.hpp"
 #include "backends/lxc/init_process.hpp"
 #include "backends/lxc/rootfs.hpp"
-#include "backends/lxc/user_namespace.hpp"
 
 namespace cloud::lxc {
 namespace {
 
 namespace fs = std::filesystem;
+using sdk::bounded_call;
 using sdk::Deadline;
 using sdk::Failure;
 using sdk::Host;
+using sdk::in_seconds;
+using sdk::make_id_map;
 using sdk::Progress;
 using sdk::Settings;
 using sdk::system_failure;
+using sdk::UserNamespace;
 
 constexpr const char* kInitInMachine = "/.spank-cloud-init";
 
@@ -186,6 +190,8 @@ class LxcBackend {
     if (pids_max_ < 0) throw settings.wrong("pids_max", "'pids_max' shall not be negative");
   }
 
+  static constexpr const char* image_formats = "directory squashfs";
+
   void probe() {
     long limit = 0;
     std::ifstream{"/proc/sys/user/max_user_namespaces"} >> limit;
@@ -324,17 +330,17 @@ class LxcBackend {
     }
     container->save_config(container.get(), nullptr);
     container->want_daemonize(container.get(), true);
-    const auto limit = in_seconds(kStartSeconds);
-    const auto started =
-        bounded_call([&] { return std::int64_t{container->start(container.get(), 0, nullptr)}; },
-                     limit.nanoseconds() < deadline.nanoseconds() ? limit : deadline, &host_);
-    if (started.value_or(0) == 0) {
+    // liblxc 5.0 waits without a limit for a monitor that waits without a limit for an init that
+    // was killed while it was being set up.
+    const auto start = [&] {
+      return std::string{container->start(container.get(), 0, nullptr) ? "started" : "failed"};
+    };
+    if (bounded_call("start the machine with liblxc", start, in_seconds(kStartSeconds, deadline),
+                     &host_) == "failed") {
       throw Failure{CLOUD_E_NODE,
-                    (started ? "liblxc could not start the machine"
-                             : "liblxc did not start the machine in time: its init was killed") +
-                        because(first_log_error(work_dir))};
+                    "liblxc could not start the machine" + because(first_log_error(work_dir))};
     }
-    if (spec.network == nullptr) return;
+    if (spec.network == nullptr || spec.network->isolate == 0) return;
     try {
       isolate_port(veth_name(spec.name));
     } catch (...) {
@@ -346,7 +352,7 @@ class LxcBackend {
 
   // As `systemctl is-system-running` knows it: "running" or "degraded".
   static bool has_reached_multi_user(lxc_container& container, Deadline deadline) {
-    const auto ask = [&]() -> std::int64_t {
+    const auto ask = [&] {
       lxc_attach_options_t options = LXC_ATTACH_OPTIONS_DEFAULT;
       options.stdin_fd = options.stdout_fd = options.stderr_fd =
           ::open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -354,9 +360,9 @@ class LxcBackend {
       const char* const argv[] = {"systemctl", "is-active", "--quiet", "multi-user.target",
                                   nullptr};
       const int status = container.attach_run_wait(&container, &options, argv[0], argv);
-      return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 1 : 0;
+      return std::string{WIFEXITED(status) && WEXITSTATUS(status) == 0 ? "active" : "not yet"};
     };
-    return bounded_call(ask, deadline).value_or(0) == 1;
+    return bounded_call("ask systemd how far it is", ask, deadline) == "active";
   }
 
   Host host_;

@@ -4,11 +4,12 @@
 #include <spank-cloud/backend_abi.h>
 
 #include <cstdint>
+#include <spank-cloud/descriptor.hpp>
 #include <string>
 
-#include "backends/lxc/descriptor.hpp"
-
 namespace cloud::lxc {
+
+using sdk::Descriptor;
 
 /// Where what a machine writes goes.
 struct WritableLayer {

@@ -104,6 +104,9 @@ class NullBackend {
     inject("open");
   }
 
+  // It reads no image, so any will do.
+  static constexpr const char* image_formats = "directory squashfs raw qcow2 kernel";
+
   void probe() { inject("probe"); }
 
   void prepare(const cloud_machine_spec& spec) {

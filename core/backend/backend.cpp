@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "core/backend/one_line.hpp"
+#include "core/backend/setting_type.hpp"
 #include "core/backend/spec_view.hpp"
 
 namespace cloud {
@@ -43,35 +44,6 @@ void shielded(Body&& body) noexcept {
   }
 }
 
-std::string type_name(std::int32_t type) {
-  return type == CLOUD_STRING ? "a string" : type == CLOUD_INT ? "an integer" : "true or false";
-}
-
-bool has_type(const BackendSetting& setting, std::int32_t type) {
-  const auto index = setting.value.index();
-  return (type == CLOUD_STRING && index == 0) || (type == CLOUD_INT && index == 1) ||
-         (type == CLOUD_BOOL && index == 2);
-}
-
-cloud_setting c_setting(const BackendSetting& setting) {
-  cloud_setting view{};
-  view.key = setting.key.c_str();
-  view.file = setting.where.file.c_str();
-  view.line = setting.where.line;
-  view.column = setting.where.column;
-  if (const auto* text = std::get_if<std::string>(&setting.value)) {
-    view.type = CLOUD_STRING;
-    view.string = text->c_str();
-  } else if (const auto* integer = std::get_if<std::int64_t>(&setting.value)) {
-    view.type = CLOUD_INT;
-    view.integer = *integer;
-  } else {
-    view.type = CLOUD_BOOL;
-    view.boolean = std::get<bool>(setting.value) ? 1 : 0;
-  }
-  return view;
-}
-
 }  // namespace
 
 struct Backend::Impl {
@@ -80,6 +52,8 @@ struct Backend::Impl {
   cloud_host c_host{};
   const cloud_backend_v1* table = nullptr;
   cloud_backend* self = nullptr;
+
+  Placer placer;  ///< while start() runs
 
   // The SDK's guard catches in the backend; this catches what a backend without it lets out.
   template <typename Call>
@@ -108,6 +82,29 @@ struct Backend::Impl {
   }
 };
 
+// The engine's side of cloud_host.place.
+std::int32_t Backend::place_process(void* context, const char* cgroup, std::int64_t pid,
+                                    cloud_error* error) {
+  const auto refuse = [&](std::int32_t code, const std::string& message) {
+    error->code = code;
+    const auto text = one_line(message.c_str(), sizeof error->message - 1);
+    text.copy(error->message, sizeof error->message - 1);
+    error->message[std::min(text.size(), sizeof error->message - 1)] = '\0';
+    return code;
+  };
+  std::int32_t code = CLOUD_E_INTERNAL;
+  shielded([&] {
+    const auto& placer = static_cast<Impl*>(context)->placer;
+    if (!placer) {
+      code = refuse(CLOUD_E_UNSUPPORTED, "place() is for start() alone");
+      return;
+    }
+    auto placed = placer(cgroup, pid);
+    code = placed ? CLOUD_OK : refuse(CLOUD_E_NODE, placed.error().message);
+  });
+  return code;
+}
+
 Backend::Backend(std::unique_ptr<Impl> impl) : impl_{std::move(impl)} {}
 
 Backend::~Backend() {
@@ -127,6 +124,12 @@ std::string Backend::version() const {
 bool Backend::has_namespaces() const noexcept {
   return (impl_->table->capabilities & CLOUD_CAP_NAMESPACES) != 0;
 }
+bool Backend::has_ssh() const noexcept {
+  return (impl_->table->capabilities & CLOUD_CAP_SSH) != 0;
+}
+bool Backend::has_console() const noexcept {
+  return (impl_->table->capabilities & CLOUD_CAP_CONSOLE) != 0;
+}
 
 Result<void> Backend::probe() {
   return impl_->call([&](cloud_error* error) { return impl_->table->probe(impl_->self, error); });
@@ -138,11 +141,14 @@ Result<void> Backend::prepare(const MachineSpec& spec) {
       [&](cloud_error* error) { return impl_->table->prepare(impl_->self, view.c_spec(), error); });
 }
 
-Result<void> Backend::start(const MachineSpec& spec, Deadline deadline) {
+Result<void> Backend::start(const MachineSpec& spec, Deadline deadline, const Placer& place) {
   const SpecView view{spec};
-  return impl_->call([&](cloud_error* error) {
+  impl_->placer = place;
+  auto started = impl_->call([&](cloud_error* error) {
     return impl_->table->start(impl_->self, view.c_spec(), nanoseconds(deadline), error);
   });
+  impl_->placer = {};
+  return started;
 }
 
 Result<void> Backend::wait_ready(const MachineRef& ref, Deadline deadline,
@@ -170,10 +176,12 @@ Result<MachineInfo> Backend::info(const MachineRef& ref) {
   if (!done) return std::move(done).error();
   const bool known = out.state >= CLOUD_ABSENT && out.state <= CLOUD_STOPPING;
   if (!known) return Error{Blame::internal, "backend '" + name() + "': info() made up a state"};
-  if (out.init_pid < 0) {
+  if (out.init_pid < 0 || out.main_pid < 0) {
     return Error{Blame::internal, "backend '" + name() + "': info() made up a process id"};
   }
+  // A backend of an older minor leaves what it does not know as it was, 0.
   return MachineInfo{static_cast<MachineState>(out.state), has_namespaces() ? out.init_pid : 0,
+                     out.main_pid > 0 ? out.main_pid : out.init_pid,
                      one_line(out.detail, sizeof out.detail)};
 }
 
@@ -201,6 +209,16 @@ Result<std::vector<std::string>> Backend::list() {
       [&](cloud_error* error) { return impl_->table->list(impl_->self, visit, &names, error); });
   if (!done) return std::move(done).error();
   return names;
+}
+
+Result<UniqueFd> Backend::console(const MachineRef& ref) {
+  const auto view = c_ref(ref);
+  std::int32_t fd = -1;
+  auto done = impl_->call(
+      [&](cloud_error* error) { return impl_->table->console(impl_->self, &view, &fd, error); });
+  if (!done) return std::move(done).error();
+  if (fd < 0) return Error{Blame::internal, "backend '" + name() + "': console() gave nothing"};
+  return UniqueFd{fd};
 }
 
 void check_backend_settings(const cloud_backend_v1& table, const BackendConfig& config,
@@ -249,21 +267,22 @@ Result<std::unique_ptr<Backend>> open_backend(const std::string& dir, const Back
   impl->table = *table;
   impl->c_host.struct_size = sizeof impl->c_host;
   impl->c_host.abi_minor = CLOUD_ABI_MINOR;
-  impl->c_host.context = &impl->host;
+  impl->c_host.context = impl.get();
   impl->c_host.log = [](void* context, cloud_level level, const char* message) {
     shielded([&] {
-      const auto& sink = static_cast<BackendHost*>(context)->log;
+      const auto& sink = static_cast<Backend::Impl*>(context)->host.log;
       if (sink) sink(level, one_line(message, 4096));
     });
   };
   impl->c_host.cancelled = [](void* context) {
     bool is_cancelled = false;
     shielded([&] {
-      const auto& asked = static_cast<BackendHost*>(context)->cancelled;
+      const auto& asked = static_cast<Backend::Impl*>(context)->host.cancelled;
       is_cancelled = asked && asked();
     });
     return is_cancelled ? 1 : 0;
   };
+  impl->c_host.place = &Backend::place_process;
   std::vector<cloud_setting> settings;
   for (const auto& setting : impl->config.settings) settings.push_back(c_setting(setting));
   auto opened = impl->call([&](cloud_error* error) {

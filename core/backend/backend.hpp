@@ -10,13 +10,16 @@
 #include "core/config/site_config.hpp"
 #include "core/error.hpp"
 #include "core/machine/spec.hpp"
+#include "core/system/unique_fd.hpp"
 
 struct cloud_backend_v1;
+struct cloud_error;
 struct cloud_option;
 
 namespace cloud {
 
 using Deadline = std::chrono::steady_clock::time_point;
+using Placer = std::function<Result<void>(const std::string& cgroup, std::int64_t pid)>;
 
 /// What the engine gives to a backend.
 struct BackendHost {
@@ -35,21 +38,29 @@ class Backend {
   [[nodiscard]] const std::string& name() const noexcept;
   [[nodiscard]] std::string version() const;
   [[nodiscard]] bool has_namespaces() const noexcept;
+  [[nodiscard]] bool has_ssh() const noexcept;
+  [[nodiscard]] bool has_console() const noexcept;
 
   [[nodiscard]] Result<void> probe();
   [[nodiscard]] Result<void> prepare(const MachineSpec& spec);
-  [[nodiscard]] Result<void> start(const MachineSpec& spec, Deadline deadline);
+  /// `place` moves a process that somebody else's daemon has started into the machine's cgroup.
+  [[nodiscard]] Result<void> start(const MachineSpec& spec, Deadline deadline,
+                                   const Placer& place = {});
   [[nodiscard]] Result<void> wait_ready(const MachineRef& ref, Deadline deadline,
                                         const std::function<void(const std::string&)>& progress);
   [[nodiscard]] Result<MachineInfo> info(const MachineRef& ref);
   [[nodiscard]] Result<void> stop(const MachineRef& ref, Deadline deadline);
   [[nodiscard]] Result<void> destroy(const MachineRef& ref, Deadline deadline);
   [[nodiscard]] Result<std::vector<std::string>> list();
+  /// A stream of the machine's console; only where has_console().
+  [[nodiscard]] Result<UniqueFd> console(const MachineRef& ref);
 
  private:
   friend Result<std::unique_ptr<Backend>> open_backend(const std::string&, const BackendConfig&,
                                                        BackendHost);
   struct Impl;
+  static std::int32_t place_process(void* context, const char* cgroup, std::int64_t pid,
+                                    cloud_error* error);
   explicit Backend(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
@@ -69,5 +80,18 @@ class Backend {
 /// nearest name), wrong type, missing required one, each at its file:line:column.
 void check_backend_settings(const cloud_backend_v1& table, const BackendConfig& config,
                             Report& report);
+
+/// Whether the backend takes images of that format.
+[[nodiscard]] bool takes_image_format(const cloud_backend_v1& table, const std::string& format);
+/// "directory, squashfs", for messages.
+[[nodiscard]] std::string image_format_names(const cloud_backend_v1& table);
+
+/// Checks the keys of [image.NAME] that the engine does not know itself against what the backends
+/// that may use the image publish: each key shall be known to one of them, and be of its type.
+void check_image_settings(const std::vector<const cloud_backend_v1*>& tables,
+                          const ImageConfig& image, Report& report);
+/// The settings of an image that this backend knows.
+[[nodiscard]] std::vector<BackendSetting> image_settings_for(const cloud_backend_v1& table,
+                                                             const ImageConfig& image);
 
 }  // namespace cloud

@@ -9,6 +9,9 @@
 
 namespace cloud {
 
+/// Points into the setting.
+[[nodiscard]] cloud_setting c_setting(const BackendSetting& setting);
+
 /// The C structs of a MachineSpec. Points into the spec: it lives no longer, and does not move.
 class SpecView {
  public:
@@ -22,9 +25,11 @@ class SpecView {
   std::vector<const char*> group_names_;
   std::vector<const char*> dns_;
   std::vector<cloud_mount> mounts_;
+  std::vector<cloud_setting> image_settings_;
   cloud_image image_{};
   cloud_user user_{};
   cloud_network network_{};
+  cloud_ssh ssh_{};
   cloud_machine_spec spec_{};
 };
 

@@ -14,7 +14,7 @@ namespace cloud {
 namespace {
 
 // What ABI 1.0 had: later fields are read only where CLOUD_HAS() finds them.
-constexpr auto kSize10 = offsetof(cloud_backend_v1, list) + sizeof(cloud_backend_v1::list);
+constexpr auto kSize10 = offsetof(cloud_backend_v1, console) + sizeof(cloud_backend_v1::console);
 constexpr std::uint64_t kUnderstood = 0;
 
 Error wrong(const std::string& path, const std::string& why) {
@@ -48,16 +48,18 @@ bool is_key(std::string_view text) {
          });
 }
 
-Result<void> check_options(const std::string& path, const cloud_backend_v1& table) {
-  if (table.option_count != 0 && table.options == nullptr) {
-    return wrong(path, "it counts " + std::to_string(table.option_count) + " options and has none");
+// One of the two lists of options; `taken` are the keys that the engine reads of such a table
+// itself.
+Result<void> check_options(const std::string& path, const std::string& what,
+                           const cloud_option* options, std::size_t count,
+                           std::set<std::string_view> taken) {
+  if (count != 0 && options == nullptr) {
+    return wrong(path, "it counts " + std::to_string(count) + " " + what + "s and has none");
   }
-  // The engine reads these keys of [backend.NAME] itself.
-  std::set<std::string_view> taken{"enabled", "image", "pool"};
-  for (std::size_t i = 0; i < table.option_count; ++i) {
-    const auto& option = table.options[i];
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto& option = options[i];
     const auto refuse = [&](const std::string& why) {
-      return wrong(path, "its option " + std::to_string(i) + " " + why);
+      return wrong(path, "its " + what + " " + std::to_string(i) + " " + why);
     };
     if (option.key == nullptr || !is_key(option.key)) {
       return refuse("has the key '" + one_line(option.key, 80) +
@@ -73,6 +75,16 @@ Result<void> check_options(const std::string& path, const cloud_backend_v1& tabl
     if (option.help == nullptr) {
       return refuse("('" + std::string{option.key} + "') has no help text");
     }
+  }
+  return {};
+}
+
+Result<void> check_capabilities(const std::string& path, const cloud_backend_v1& table) {
+  if ((table.capabilities & CLOUD_CAP_CONSOLE) != 0 && table.console == nullptr) {
+    return wrong(path, "it claims CLOUD_CAP_CONSOLE and its table has no console()");
+  }
+  if (table.image_formats == nullptr || *table.image_formats == '\0') {
+    return wrong(path, "it names no image_formats");
   }
   return {};
 }
@@ -101,7 +113,15 @@ Result<void> check_table(const std::string& path, const std::string& name,
   if (const auto missing = missing_functions(*table); !missing.empty()) {
     return wrong(path, "its table has no " + missing);
   }
-  return check_options(path, *table);
+  if (auto good = check_capabilities(path, *table); !good) return good;
+  if (auto good = check_options(path, "option", table->options, table->option_count,
+                                {"enabled", "image", "pool"});
+      !good) {
+    return good;
+  }
+  return check_options(path, "image option", table->image_options, table->image_option_count,
+                       {"path", "format", "init", "types", "description", "initrd", "cmdline",
+                        "sha256", "initrd_sha256"});
 }
 
 }  // namespace cloud

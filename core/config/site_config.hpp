@@ -35,10 +35,15 @@ struct BackendConfig {
 struct ImageConfig {
   std::string name;
   std::string path;
-  std::string format;              ///< "directory", "squashfs"
+  std::string format;   ///< "directory", "squashfs", "raw", "qcow2" or "kernel"
+  std::string initrd;   ///< of a kernel; may be ""
+  std::string cmdline;  ///< of a kernel; may be ""
+  std::string sha256;   ///< of the file `path`, 64 lower-case hex digits; "" pins nothing
+  std::string initrd_sha256;
   std::string init = "auto";       ///< "auto", "systemd", "none" or an absolute path in the image
   std::vector<std::string> types;  ///< backends that may use it; empty means all
   std::string description;
+  std::vector<BackendSetting> settings;  ///< keys that are a backend's to know
   Place where;
 };
 
@@ -51,6 +56,7 @@ struct PoolConfig {
   int prefix_length = 24;
   std::string gateway;  ///< "" for none
   std::vector<std::string> dns;
+  bool isolate = true;  ///< whether machines are kept from reaching each other over the bridge
   Place where;
 };
 
@@ -91,6 +97,7 @@ struct SiteConfig {
   std::string backend_dir;
   bool mount_home = true;
   std::chrono::seconds boot_timeout{120};
+  std::chrono::seconds stall_timeout{120};  ///< without a sign of life of a machine that boots
   std::chrono::seconds orphan_grace{
       60};  ///< from the end of a job to the end of its machine without epilog
   std::chrono::seconds stop_timeout{10};

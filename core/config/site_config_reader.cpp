@@ -30,9 +30,49 @@ bool is_stage_name(const std::string& text) {
   });
 }
 
-bool looks_like_squashfs(const std::string& path) {
-  const auto ends_with = [&](std::string_view end) { return path.ends_with(end); };
-  return ends_with(".squashfs") || ends_with(".sqsh") || ends_with(".sfs");
+// What the name of an image says of its format, where the site does not.
+std::string format_of(const std::string& path, bool has_initrd) {
+  if (has_initrd) return "kernel";
+  constexpr std::pair<std::string_view, const char*> kEnds[] = {
+      {".squashfs", "squashfs"}, {".sqsh", "squashfs"}, {".sfs", "squashfs"},
+      {".qcow2", "qcow2"},       {".raw", "raw"},       {".img", "raw"}};
+  for (const auto& [end, format] : kEnds) {
+    if (path.ends_with(end)) return format;
+  }
+  return "directory";
+}
+
+// The keys that nobody has asked for: a backend's to judge.
+std::vector<BackendSetting> read_settings(TableReader& reader) {
+  std::vector<BackendSetting> settings;
+  for (const auto& key : reader.other_keys()) {
+    const auto* node = reader.raw(key);
+    BackendSetting setting{key, {}, reader.place(key), reader.key_place(key)};
+    if (auto text = node->value_exact<std::string>()) {
+      setting.value = *text;
+    } else if (auto integer = node->value_exact<std::int64_t>()) {
+      setting.value = *integer;
+    } else if (auto boolean = node->value_exact<bool>()) {
+      setting.value = *boolean;
+    } else {
+      reader.complain(key, "'" + key + "' shall be a string, an integer, true or false");
+      continue;
+    }
+    settings.push_back(std::move(setting));
+  }
+  return settings;
+}
+
+std::string read_digest(TableReader& reader, const std::string& key) {
+  auto digest = reader.string(key).value_or("");
+  const bool good = digest.size() == 64 && std::all_of(digest.begin(), digest.end(), [](char c) {
+                      return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+                    });
+  if (!digest.empty() && !good) {
+    reader.complain(key,
+                    "'" + key + "' shall be 64 lower-case hex digits, as sha256sum prints them");
+  }
+  return digest;
 }
 
 std::string without_blame(const Error& error) {
@@ -97,6 +137,7 @@ void SiteConfigReader::read_cloud(const toml::table& table, const std::string& f
   if (auto value = reader.path("backend_dir")) config_.backend_dir = *value;
   if (auto value = reader.boolean("mount_home")) config_.mount_home = *value;
   if (auto value = reader.duration("boot_timeout")) config_.boot_timeout = *value;
+  if (auto value = reader.duration("stall_timeout")) config_.stall_timeout = *value;
   if (auto value = reader.duration("orphan_grace")) config_.orphan_grace = *value;
   if (auto value = reader.duration("stop_timeout")) config_.stop_timeout = *value;
   if (auto value = reader.integer("subid_first", 65536, 4294901760)) {
@@ -128,21 +169,7 @@ void SiteConfigReader::read_backend(const std::string& name, const toml::table& 
   backend.enabled = reader.boolean("enabled").value_or(true);
   backend.image = reader.string("image").value_or("");
   backend.pool = reader.string("pool").value_or("");
-  for (const auto& key : reader.other_keys()) {
-    const auto* node = reader.raw(key);
-    BackendSetting setting{key, {}, reader.place(key), reader.key_place(key)};
-    if (auto text = node->value_exact<std::string>()) {
-      setting.value = *text;
-    } else if (auto integer = node->value_exact<std::int64_t>()) {
-      setting.value = *integer;
-    } else if (auto boolean = node->value_exact<bool>()) {
-      setting.value = *boolean;
-    } else {
-      reader.complain(key, "'" + key + "' shall be a string, an integer, true or false");
-      continue;
-    }
-    backend.settings.push_back(std::move(setting));
-  }
+  backend.settings = read_settings(reader);
   config_.backends.push_back(std::move(backend));
 }
 
@@ -157,9 +184,21 @@ void SiteConfigReader::read_image(const std::string& name, const toml::table& ta
   image.where = reader.place();
   if (!reader.has("path")) report_.add(reader.place(), "'path' is missing");
   image.path = reader.path("path").value_or("");
-  const auto format = reader.choice("format", {"directory", "squashfs"});
-  const bool is_squashfs = format ? *format == 1 : looks_like_squashfs(image.path);
-  image.format = is_squashfs ? "squashfs" : "directory";
+  image.initrd = reader.path("initrd").value_or("");
+  const std::vector<std::string> formats{"directory", "squashfs", "raw", "qcow2", "kernel"};
+  const auto format = reader.choice("format", formats);
+  image.format = format ? formats[*format] : format_of(image.path, !image.initrd.empty());
+  image.cmdline = reader.string("cmdline").value_or("");
+  for (const auto* key : {"initrd", "cmdline", "initrd_sha256"}) {
+    if (reader.has(key) && image.format != "kernel") {
+      reader.complain(key, std::string{"'"} + key + "' goes with format = \"kernel\" only");
+    }
+  }
+  image.sha256 = read_digest(reader, "sha256");
+  image.initrd_sha256 = read_digest(reader, "initrd_sha256");
+  if (!image.sha256.empty() && image.format == "directory") {
+    reader.complain("sha256", "'sha256' is of a file, and this image is a folder");
+  }
   image.init = reader.string("init").value_or("auto");
   if (image.init != "auto" && image.init != "systemd" && image.init != "none" &&
       !image.init.starts_with('/')) {
@@ -168,7 +207,7 @@ void SiteConfigReader::read_image(const std::string& name, const toml::table& ta
   }
   for (auto& [type, where] : reader.strings("types")) image.types.push_back(type);
   image.description = reader.string("description").value_or("");
-  reader.finish();
+  image.settings = read_settings(reader);
   config_.images.push_back(std::move(image));
 }
 
@@ -195,6 +234,7 @@ void SiteConfigReader::read_pool(const std::string& name, const toml::table& tab
     if (!is_ipv4(server)) report_.add(where, "a DNS server shall be an IPv4 address");
     pool.dns.push_back(server);
   }
+  pool.isolate = reader.boolean("isolate").value_or(true);
   if (pool.dns.size() > 3) reader.complain("dns", "a resolver uses at most 3 DNS servers");
   reader.finish();
   config_.pools.push_back(std::move(pool));

@@ -45,6 +45,9 @@ json to_value(const Request& request) {
   return {{"type", request.type},
           {"image", request.image},
           {"run", request.run ? std::string{to_string(*request.run)} : std::string{}},
+          {"ready", request.ready ? std::string{to_string(*request.ready)} : std::string{}},
+          {"timeout_s", request.timeout ? request.timeout->count() : 0},
+          {"user_data", request.user_data},
           {"mounts", mounts}};
 }
 
@@ -64,6 +67,15 @@ Request request_from(const json& value) {
     if (!mode) throw std::invalid_argument{mode.error().message};
     request.run = *mode;
   }
+  if (const auto ready = value.value("ready", std::string{}); !ready.empty()) {
+    const auto level = parse_ready(ready);
+    if (!level) throw std::invalid_argument{level.error().message};
+    request.ready = *level;
+  }
+  if (const auto seconds = value.value("timeout_s", std::int64_t{0}); seconds > 0) {
+    request.timeout = std::chrono::seconds{seconds};
+  }
+  request.user_data = value.value("user_data", std::string{});
   for (const auto& mount : value.at("mounts")) {
     request.mounts.push_back({mount.at("source").get<std::string>(),
                               mount.at("target").get<std::string>(),

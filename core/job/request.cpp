@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstddef>
 
 namespace cloud {
@@ -85,9 +86,10 @@ std::string without_repeated_slashes(std::string_view path) {
   return result;
 }
 
-Result<std::string> parse_path(std::string_view text, std::string_view what) {
+Result<std::string> parse_path(std::string_view text, std::string_view what,
+                               std::string_view option = "cloud-mount") {
   const auto refuse_path = [&](std::string_view reason) {
-    return refuse("cloud-mount", text, std::string{what} + " " + std::string{reason});
+    return refuse(option, text, std::string{what} + " " + std::string{reason});
   };
   if (text.empty() || text.front() != '/') return refuse_path("shall be an absolute path");
   if (text.size() > kPathMax) return refuse_path("is longer than 1024 bytes");
@@ -136,6 +138,18 @@ std::string_view to_string(RunMode mode) {
       return "all";
     case RunMode::host:
       return "host";
+  }
+  return "invalid";
+}
+
+std::string_view to_string(ReadyLevel level) {
+  switch (level) {
+    case ReadyLevel::boot:
+      return "boot";
+    case ReadyLevel::ssh:
+      return "ssh";
+    case ReadyLevel::cloud_init:
+      return "cloud-init";
   }
   return "invalid";
 }
@@ -196,6 +210,33 @@ Result<RunMode> parse_run(std::string_view text) {
   return refuse("cloud-run", text, "choose steps, all or host");
 }
 
+Result<ReadyLevel> parse_ready(std::string_view text) {
+  for (const auto level : {ReadyLevel::boot, ReadyLevel::ssh, ReadyLevel::cloud_init}) {
+    if (text == to_string(level)) return level;
+  }
+  return refuse("cloud-ready", text, "choose boot, ssh or cloud-init");
+}
+
+Result<std::chrono::seconds> parse_timeout(std::string_view text) {
+  constexpr std::int64_t kMost = 86400;
+  std::int64_t value = 0;
+  const auto* end = text.data() + text.size();
+  const auto [after, failure] = std::from_chars(text.data(), end, value);
+  const std::string_view unit{after, static_cast<std::size_t>(end - after)};
+  const std::int64_t scale = unit == "h"                   ? 3600
+                             : unit == "m"                 ? 60
+                             : unit == "s" || unit.empty() ? 1
+                                                           : 0;
+  if (failure != std::errc{} || scale == 0 || value < 1 || value > kMost / scale) {
+    return refuse("cloud-timeout", text, "give 1 s to 24 h, such as 90, 90s or 5m");
+  }
+  return std::chrono::seconds{value * scale};
+}
+
+Result<std::string> parse_user_data(std::string_view text) {
+  return parse_path(text, "the file", "cloud-user-data");
+}
+
 Result<std::vector<MountRequest>> parse_mounts(std::string_view text) {
   std::vector<MountRequest> mounts;
   for (std::size_t begin = 0; begin <= text.size();) {
@@ -222,8 +263,13 @@ Result<std::optional<Request>> parse_request(const Lookup& lookup, std::string_v
   const auto image = lookup("SPANK_cloud_image");
   const auto run = lookup("SPANK_cloud_run");
   const auto mount = lookup("SPANK_cloud_mount");
+  const auto ready = lookup("SPANK_cloud_ready");
+  const auto timeout = lookup("SPANK_cloud_timeout");
+  const auto user_data = lookup("SPANK_cloud_user_data");
 
-  if (!cloud && !create && !type && !image && !run && !mount) return std::optional<Request>{};
+  const bool any =
+      cloud || create || type || image || run || mount || ready || timeout || user_data;
+  if (!any) return std::optional<Request>{};
 
   Request request;
   if (create) {
@@ -256,12 +302,30 @@ Result<std::optional<Request>> parse_request(const Lookup& lookup, std::string_v
     if (!parsed) return std::move(parsed).error();
     request.mounts = *std::move(parsed);
   }
+  if (ready) {
+    auto parsed = parse_ready(*ready);
+    if (!parsed) return std::move(parsed).error();
+    request.ready = *parsed;
+  }
+  if (timeout) {
+    auto parsed = parse_timeout(*timeout);
+    if (!parsed) return std::move(parsed).error();
+    request.timeout = *parsed;
+  }
+  if (user_data) {
+    auto parsed = parse_user_data(*user_data);
+    if (!parsed) return std::move(parsed).error();
+    request.user_data = *std::move(parsed);
+  }
   if (request.type.empty()) request.type = default_type;
   if (request.type.empty()) {
-    const std::string_view lone = create  ? "--cloud-create"
-                                  : image ? "--cloud-image"
-                                  : run   ? "--cloud-run"
-                                          : "--cloud-mount";
+    const std::string_view lone = create    ? "--cloud-create"
+                                  : image   ? "--cloud-image"
+                                  : run     ? "--cloud-run"
+                                  : mount   ? "--cloud-mount"
+                                  : ready   ? "--cloud-ready"
+                                  : timeout ? "--cloud-timeout"
+                                            : "--cloud-user-data";
     return Error{Blame::user, std::string{lone} +
                                   " needs a type: add --cloud-type=TYPE, this site "
                                   "has no default type"};

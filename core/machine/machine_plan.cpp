@@ -5,6 +5,7 @@
 #include <cctype>
 
 #include "core/address/lease_file.hpp"
+#include "core/backend/backend.hpp"
 
 namespace cloud {
 namespace {
@@ -18,6 +19,28 @@ std::string label_of(std::string_view node, std::size_t limit) {
   }
   if (label.size() > limit) label.resize(limit);
   return label;
+}
+
+// What the backend shall know of the image, which has to be of a format that it takes.
+Result<std::vector<BackendSetting>> settings_of_image(const SiteConfig& config,
+                                                      const ImageConfig& image,
+                                                      const std::string& backend) {
+  const auto table = load_backend_table(config.backend_dir, backend);
+  if (!table) return table.error();
+  if (!takes_image_format(**table, image.format)) {
+    return Error{Blame::site, image.where.text() + ": the image '" + image.name +
+                                  "' has the format '" + image.format + "' and backend '" +
+                                  backend + "' takes " + image_format_names(**table)};
+  }
+  if (image.types.size() == 1) {
+    Report report;
+    check_image_settings({*table}, image, report);
+    if (!report.empty()) {
+      const auto first = report.sorted().front();
+      return Error{Blame::site, first.where.text() + ": " + first.message};
+    }
+  }
+  return image_settings_for(**table, image);
 }
 
 }  // namespace
@@ -66,6 +89,8 @@ Result<MachineSpec> plan_machine(const SiteConfig& config, const JobRecord& reco
     return Error{Blame::site, "the image '" + record.request->image +
                                   "' was taken out of the configuration while the job was waiting"};
   }
+  auto settings = settings_of_image(config, *image, record.machine->backend);
+  if (!settings) return std::move(settings).error();
   MachineSpec spec;
   spec.name = record.machine->name;
   spec.hostname = machine_hostname(record.node, record.job_id);
@@ -73,7 +98,8 @@ Result<MachineSpec> plan_machine(const SiteConfig& config, const JobRecord& reco
   spec.cgroup = record.machine->cgroup;
   spec.job_id = record.job_id;
   spec.subid_first = record.machine->subid_first;
-  spec.image = {image->name, image->path, image->format, image->init};
+  spec.image = {image->name,   image->path,    image->format,       image->init,
+                image->initrd, image->cmdline, *std::move(settings)};
   spec.user.uid = record.uid;
   spec.user.gid = record.gid;
   spec.user.name = record.user;
@@ -89,7 +115,8 @@ Result<MachineSpec> plan_machine(const SiteConfig& config, const JobRecord& reco
                                   mac_of(record.lease->address),
                                   record.lease->address,
                                   pool->gateway,
-                                  pool->dns};
+                                  pool->dns,
+                                  pool->isolate};
   }
   return spec;
 }

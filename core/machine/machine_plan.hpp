@@ -21,8 +21,8 @@ namespace cloud {
 /// A DNS label for the machine: "<node>-<job>".
 [[nodiscard]] std::string machine_hostname(std::string_view node, std::uint64_t job_id);
 
-/// What the record and the configuration say of a machine; sizes, cgroup and mounts are the
-/// keeper's to add.
+/// What the record and the configuration say of a machine; sizes, cgroup, mounts and keys are the
+/// keeper's to add. Blame::site where the backend has no use for the image.
 [[nodiscard]] Result<MachineSpec> plan_machine(const SiteConfig& config, const JobRecord& record);
 
 [[nodiscard]] MachineRef machine_ref(const MachineRecord& record);

@@ -6,11 +6,14 @@
 #include <string>
 #include <vector>
 
+#include "core/config/site_config.hpp"
+
 namespace cloud {
 
 /// The C++ side of cloud_machine_spec (sdk/include/spank-cloud/backend_abi.h), owning its strings.
 struct MachineImage {
-  std::string name, path, format, init;
+  std::string name, path, format, init, initrd, cmdline;
+  std::vector<BackendSetting> settings;  ///< keys of [image.NAME] that are the backend's
 };
 
 struct MachineUser {
@@ -25,6 +28,12 @@ struct MachineNetwork {
   std::uint32_t prefix_length = 24;
   std::string bridge, mac, address, gateway;
   std::vector<std::string> dns;
+  bool isolate = true;
+};
+
+/// OpenSSH keys of one machine, as ssh-keygen writes them.
+struct MachineKeys {
+  std::string authorized_key, host_key, host_key_public;
 };
 
 struct MachineMount {
@@ -44,6 +53,8 @@ struct MachineSpec {
   MachineUser user;
   std::optional<MachineNetwork> network;
   std::vector<MachineMount> mounts;
+  std::optional<MachineKeys> ssh;
+  std::string user_data;
 };
 
 struct MachineRef {
@@ -54,7 +65,8 @@ enum class MachineState { absent, prepared, starting, running, stopping };
 
 struct MachineInfo {
   MachineState state = MachineState::absent;
-  std::int64_t init_pid = 0;
+  std::int64_t init_pid = 0;  ///< of a machine whose namespaces tasks enter
+  std::int64_t main_pid = 0;  ///< whose end is the machine's end
   std::string detail;
 };
 

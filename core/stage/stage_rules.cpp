@@ -32,7 +32,8 @@ bool has_stage_for_all_jobs(const std::vector<StageConfig>& stages) {
 
 bool asks_for_machine(const HookInput& input) {
   for (const auto* name : {"SPANK_cloud", "SPANK_cloud_create", "SPANK_cloud_type",
-                           "SPANK_cloud_image", "SPANK_cloud_run", "SPANK_cloud_mount"}) {
+                           "SPANK_cloud_image", "SPANK_cloud_run", "SPANK_cloud_mount",
+                           "SPANK_cloud_ready", "SPANK_cloud_timeout", "SPANK_cloud_user_data"}) {
     if (input.lookup(name)) return true;
   }
   return false;

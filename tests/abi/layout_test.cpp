@@ -41,14 +41,19 @@ CLOUD_OFFSET(cloud_host, abi_minor, 4);
 CLOUD_OFFSET(cloud_host, context, 8);
 CLOUD_OFFSET(cloud_host, log, 16);
 CLOUD_OFFSET(cloud_host, cancelled, 24);
-CLOUD_SIZE(cloud_host, 32);
+CLOUD_OFFSET(cloud_host, place, 32);
+CLOUD_SIZE(cloud_host, 40);
 
 CLOUD_OFFSET(cloud_image, struct_size, 0);
 CLOUD_OFFSET(cloud_image, name, 8);
 CLOUD_OFFSET(cloud_image, path, 16);
 CLOUD_OFFSET(cloud_image, format, 24);
 CLOUD_OFFSET(cloud_image, init, 32);
-CLOUD_SIZE(cloud_image, 40);
+CLOUD_OFFSET(cloud_image, initrd, 40);
+CLOUD_OFFSET(cloud_image, cmdline, 48);
+CLOUD_OFFSET(cloud_image, settings, 56);
+CLOUD_OFFSET(cloud_image, setting_count, 64);
+CLOUD_SIZE(cloud_image, 72);
 
 CLOUD_OFFSET(cloud_user, struct_size, 0);
 CLOUD_OFFSET(cloud_user, uid, 4);
@@ -69,7 +74,8 @@ CLOUD_OFFSET(cloud_network, address, 24);
 CLOUD_OFFSET(cloud_network, gateway, 32);
 CLOUD_OFFSET(cloud_network, dns, 40);
 CLOUD_OFFSET(cloud_network, dns_count, 48);
-CLOUD_SIZE(cloud_network, 56);
+CLOUD_OFFSET(cloud_network, isolate, 56);
+CLOUD_SIZE(cloud_network, 64);
 
 CLOUD_OFFSET(cloud_mount, struct_size, 0);
 CLOUD_OFFSET(cloud_mount, read_only, 4);
@@ -77,6 +83,12 @@ CLOUD_OFFSET(cloud_mount, source_fd, 8);
 CLOUD_OFFSET(cloud_mount, source, 16);
 CLOUD_OFFSET(cloud_mount, target, 24);
 CLOUD_SIZE(cloud_mount, 32);
+
+CLOUD_OFFSET(cloud_ssh, struct_size, 0);
+CLOUD_OFFSET(cloud_ssh, authorized_key, 8);
+CLOUD_OFFSET(cloud_ssh, host_key, 16);
+CLOUD_OFFSET(cloud_ssh, host_key_public, 24);
+CLOUD_SIZE(cloud_ssh, 32);
 
 CLOUD_OFFSET(cloud_machine_spec, struct_size, 0);
 CLOUD_OFFSET(cloud_machine_spec, cpu_count, 4);
@@ -94,7 +106,9 @@ CLOUD_OFFSET(cloud_machine_spec, user, 80);
 CLOUD_OFFSET(cloud_machine_spec, network, 88);
 CLOUD_OFFSET(cloud_machine_spec, mounts, 96);
 CLOUD_OFFSET(cloud_machine_spec, mount_count, 104);
-CLOUD_SIZE(cloud_machine_spec, 112);
+CLOUD_OFFSET(cloud_machine_spec, ssh, 112);
+CLOUD_OFFSET(cloud_machine_spec, user_data, 120);
+CLOUD_SIZE(cloud_machine_spec, 128);
 
 CLOUD_OFFSET(cloud_machine_ref, struct_size, 0);
 CLOUD_OFFSET(cloud_machine_ref, name, 8);
@@ -106,7 +120,8 @@ CLOUD_OFFSET(cloud_machine_info, struct_size, 0);
 CLOUD_OFFSET(cloud_machine_info, state, 4);
 CLOUD_OFFSET(cloud_machine_info, init_pid, 8);
 CLOUD_OFFSET(cloud_machine_info, detail, 16);
-CLOUD_SIZE(cloud_machine_info, 272);
+CLOUD_OFFSET(cloud_machine_info, main_pid, 272);
+CLOUD_SIZE(cloud_machine_info, 280);
 
 CLOUD_OFFSET(cloud_backend_v1, struct_size, 0);
 CLOUD_OFFSET(cloud_backend_v1, abi_minor, 4);
@@ -116,17 +131,21 @@ CLOUD_OFFSET(cloud_backend_v1, capabilities, 24);
 CLOUD_OFFSET(cloud_backend_v1, must_understand, 32);
 CLOUD_OFFSET(cloud_backend_v1, options, 40);
 CLOUD_OFFSET(cloud_backend_v1, option_count, 48);
-CLOUD_OFFSET(cloud_backend_v1, open, 56);
-CLOUD_OFFSET(cloud_backend_v1, close, 64);
-CLOUD_OFFSET(cloud_backend_v1, probe, 72);
-CLOUD_OFFSET(cloud_backend_v1, prepare, 80);
-CLOUD_OFFSET(cloud_backend_v1, start, 88);
-CLOUD_OFFSET(cloud_backend_v1, wait_ready, 96);
-CLOUD_OFFSET(cloud_backend_v1, info, 104);
-CLOUD_OFFSET(cloud_backend_v1, stop, 112);
-CLOUD_OFFSET(cloud_backend_v1, destroy, 120);
-CLOUD_OFFSET(cloud_backend_v1, list, 128);
-CLOUD_SIZE(cloud_backend_v1, 136);
+CLOUD_OFFSET(cloud_backend_v1, image_options, 56);
+CLOUD_OFFSET(cloud_backend_v1, image_option_count, 64);
+CLOUD_OFFSET(cloud_backend_v1, image_formats, 72);
+CLOUD_OFFSET(cloud_backend_v1, open, 80);
+CLOUD_OFFSET(cloud_backend_v1, close, 88);
+CLOUD_OFFSET(cloud_backend_v1, probe, 96);
+CLOUD_OFFSET(cloud_backend_v1, prepare, 104);
+CLOUD_OFFSET(cloud_backend_v1, start, 112);
+CLOUD_OFFSET(cloud_backend_v1, wait_ready, 120);
+CLOUD_OFFSET(cloud_backend_v1, info, 128);
+CLOUD_OFFSET(cloud_backend_v1, stop, 136);
+CLOUD_OFFSET(cloud_backend_v1, destroy, 144);
+CLOUD_OFFSET(cloud_backend_v1, list, 152);
+CLOUD_OFFSET(cloud_backend_v1, console, 160);
+CLOUD_SIZE(cloud_backend_v1, 168);
 
 static_assert(sizeof(cloud_code) == 4 && sizeof(cloud_level) == 4 && sizeof(cloud_state) == 4);
 static_assert(CLOUD_OK == 0 && CLOUD_E_INTERNAL == 1 && CLOUD_E_CONFIG == 2 &&

@@ -145,6 +145,12 @@ TEST_F(BackendLoader, SaysWhatTheLinkerMisses) {
             HasSubstr("undefined symbol: nobody_defines_this"), Not(HasSubstr("Bad file"))));
 }
 
+TEST_F(BackendLoader, RefusesACapabilityWithoutItsFunction) {
+  EXPECT_EQ(refusal("console_liar"),
+            file_of("console_liar") + "it claims CLOUD_CAP_CONSOLE and its table has no console()");
+  EXPECT_EQ(refusal("no_formats"), file_of("no_formats") + "it names no image_formats");
+}
+
 TEST_F(BackendLoader, RefusesALibraryThatIsNoBackend) {
   EXPECT_EQ(refusal("no_entry"),
             file_of("no_entry") + "is no backend: it does not export cloud_backend_entry_v1");
@@ -167,7 +173,7 @@ TEST_F(BackendLoader, RefusesNoTable) {
 }
 
 TEST_F(BackendLoader, RefusesAShortTable) {
-  EXPECT_THAT(refusal("short_table"), HasSubstr("its table has 128 bytes and ABI 1.0 needs 136"));
+  EXPECT_THAT(refusal("short_table"), HasSubstr("its table has 152 bytes and ABI 1.0 needs 168"));
 }
 
 TEST_F(BackendLoader, RefusesALiar) {

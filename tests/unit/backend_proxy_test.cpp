@@ -48,7 +48,10 @@ MachineSpec a_spec() {
   spec.cpu_count = 3;
   spec.memory_bytes = 5000000000;
   spec.subid_first = 100000;
-  spec.image = {"deb", "/i/deb", "squashfs", "auto"};
+  spec.image = {"deb", "/i/deb", "squashfs", "auto", "/i/initrd", "quiet", {}};
+  spec.image.settings.push_back({"firmware", std::string{"uefi"}, {"cloud.toml", 7, 3}, {}});
+  spec.ssh = MachineKeys{"ssh-ed25519 AAAA\n", "PRIVATE\n", "ssh-ed25519 BBBB\n"};
+  spec.user_data = "#cloud-config\n";
   spec.user.uid = 1000;
   spec.user.gid = 100;
   spec.user.name = "ada";
@@ -188,13 +191,64 @@ TEST_F(BackendProxy, PassesEveryFieldOfASpec) {
       "backend 'codes': 1;sc-42;n1-42;3;5000000000;42;0-1,4;/w/sc-42;/slurm/job_42/cloud;"
       "100000;65536;deb;/i/deb;squashfs;auto;1000;100;ada;/home/ada;/bin/bash;7;8;seven;;users;"
       "26;br0;02:00:c0:a8:00:01;192.168.0.1;192.168.0.62;1.1.1.1;9.9.9.9;"
-      "/home/ada;/home/ada;0;12;/opt;/opt/site;1;-1;");
+      "/home/ada;/home/ada;0;12;/opt;/opt/site;1;-1;"
+      "/i/initrd;quiet;uefi;ssh-ed25519 AAAA ;PRIVATE ;ssh-ed25519 BBBB ;#cloud-config ;");
 }
 
 TEST_F(BackendProxy, PassesNoNetworkAsNull) {
   const auto backend = open(config_of("codes"));
 
-  EXPECT_THAT(error_of(backend->prepare(a_spec())).message, EndsWith(";users;no network;"));
+  EXPECT_THAT(error_of(backend->prepare(a_spec())).message, HasSubstr(";users;no network;"));
+}
+
+TEST_F(BackendProxy, PlacesProcessesWhileStartRunsAndNotAfterwards) {
+  const auto backend = open(config_of("codes", {setting("throws", std::string{"place"})}));
+  std::string placed;
+  const auto place = [&](const std::string& cgroup, std::int64_t pid) -> Result<void> {
+    placed = cgroup + " " + std::to_string(pid);
+    return Error{Blame::node, "no such process"};
+  };
+
+  const auto started = backend->start(a_spec(), std::chrono::steady_clock::now() + 5s, place);
+
+  EXPECT_EQ(placed, "/slurm/job_42/cloud 4712");
+  EXPECT_EQ(error_of(started).message, "backend 'codes': no such process");
+  EXPECT_EQ(error_of(backend->start(a_spec(), std::chrono::steady_clock::now() + 5s)).message,
+            "backend 'codes': place() is for start() alone");
+  EXPECT_EQ(backend->console({"sc-42", "/w", ""}).error().message,
+            "backend 'codes': place() is for start() alone");
+}
+
+TEST_F(BackendProxy, HandsOutTheConsole) {
+  const auto backend = open(config_of("codes"));
+
+  ASSERT_TRUE(backend->has_console());
+  const auto console = backend->console({"sc-42", "/w", ""});
+
+  ASSERT_TRUE(console) << console.error().message;
+  EXPECT_GE(console->value(), 0);
+}
+
+TEST_F(BackendProxy, JudgesAnImagesKeysByWhatItsBackendsPublish) {
+  const auto table = load_backend_table(CLOUD_TEST_MODULES, "codes");
+  ASSERT_TRUE(table) << table.error().message;
+  ImageConfig image;
+  image.settings = {{"firmware", std::string{"uefi"}, {"c.toml", 2, 12}, {"c.toml", 2, 1}},
+                    {"disk_size", std::string{"big"}, {"c.toml", 3, 13}, {"c.toml", 3, 1}},
+                    {"frimware", std::string{"uefi"}, {"c.toml", 4, 12}, {"c.toml", 4, 1}}};
+  Report report;
+
+  check_image_settings({*table}, image, report);
+
+  EXPECT_EQ(report.text().find("c.toml:3:13: error: 'disk_size' shall be an integer"), 0U)
+      << report.text();
+  EXPECT_THAT(report.text(), HasSubstr("c.toml:4:1: error: unknown key 'frimware' of an image; did "
+                                       "you mean 'firmware'?"));
+  EXPECT_EQ(report.size(), 2U);
+  EXPECT_EQ(image_settings_for(**table, image).size(), 2U);
+  EXPECT_TRUE(takes_image_format(**table, "qcow2"));
+  EXPECT_FALSE(takes_image_format(**table, "directory"));
+  EXPECT_EQ(image_format_names(**table), "squashfs, qcow2");
 }
 
 TEST_F(BackendProxy, ConvertsDeadlines) {

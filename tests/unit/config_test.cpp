@@ -84,6 +84,12 @@ TEST(SiteConfig, ReadsEveryKey) {
   EXPECT_EQ(config.backend("lxc")->settings.size(), 2U);
   EXPECT_EQ(config.backend("off"), nullptr);
   EXPECT_EQ(config.image("squashed")->format, "squashfs");
+  EXPECT_EQ(config.image("disk")->format, "qcow2");
+  EXPECT_EQ(config.image("disk")->settings.at(0).key, "firmware");
+  EXPECT_EQ(config.image("direct")->format, "kernel");
+  EXPECT_EQ(config.image("direct")->initrd_sha256.substr(0, 8), "01234567");
+  EXPECT_FALSE(config.pool("machines")->isolate);
+  EXPECT_EQ(config.stall_timeout, std::chrono::seconds{20});
   EXPECT_EQ(config.image_names("lxc"), "debian, squashed");
   EXPECT_EQ(config.mounts.front().target, "/scratch");
   ASSERT_EQ(config.prolog.size(), 3U);

@@ -3,13 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <spank-cloud/id_map.hpp>
 
 #include "backends/lxc/container_config.hpp"
-#include "backends/lxc/id_map.hpp"
 
 namespace cloud::lxc {
 namespace {
 
+using sdk::make_id_map;
+using sdk::proc_text;
 using ::testing::Contains;
 using ::testing::Not;
 using ::testing::Pair;
@@ -64,11 +66,11 @@ TEST(IdMap, NeverOverlapsAndNeverLeavesItsRangeButForOwnIds) {
 }
 
 struct Machine {
-  cloud_image image{sizeof image, "i", "/images/i", "directory", "auto"};
+  cloud_image image{sizeof image, "i", "/images/i", "directory", "auto", "", "", nullptr, 0};
   const char* group_name = "users";
   cloud_user user{};
-  cloud_network network{sizeof network, 24,         "br0",   "02:00:0a:00:00:05",
-                        "10.0.0.5",     "10.0.0.1", nullptr, 0};
+  cloud_network network{sizeof network, 24, "br0", "02:00:0a:00:00:05", "10.0.0.5", "10.0.0.1",
+                        nullptr,        0,  1};
   cloud_machine_spec spec{};
   Machine() {
     user.struct_size = sizeof user;

@@ -149,7 +149,13 @@ JobRecord full_record() {
   record.node = "n1";
   record.user = "al\"ice";
   record.phase = RecordPhase::started;
-  record.request = Request{"lxc", "debian", RunMode::all, {{"/a", "/b", true}}};
+  record.request = Request{"lxc",
+                           "debian",
+                           RunMode::all,
+                           {{"/a", "/b", true}},
+                           ReadyLevel::cloud_init,
+                           std::chrono::seconds{90},
+                           "/home/al/user-data"};
   record.lease = LeaseRecord{"pool", "10.0.0.1"};
   record.machine = MachineRecord{"lxc", "sc-n1-42", "/w", 1879048192, "/slurm/job_42"};
   record.stages.push_back({"prolog", "machine", StageState::failed, 1, 2, "x"});

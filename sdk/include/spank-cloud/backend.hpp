@@ -10,10 +10,16 @@
 //     void prepare(const cloud_machine_spec& spec);
 //     void start(const cloud_machine_spec& spec, cloud::sdk::Deadline deadline);
 //     void wait_ready(const cloud_machine_ref& ref, cloud::sdk::Deadline deadline,
-//     cloud::sdk::Progress progress); void info(const cloud_machine_ref& ref, cloud_machine_info&
-//     out); void stop(const cloud_machine_ref& ref, cloud::sdk::Deadline deadline); void
-//     destroy(const cloud_machine_ref& ref, cloud::sdk::Deadline deadline); void list(const
-//     std::function<void(const std::string&)>& visit);
+//                     cloud::sdk::Progress progress);
+//     void info(const cloud_machine_ref& ref, cloud_machine_info& out);
+//     void stop(const cloud_machine_ref& ref, cloud::sdk::Deadline deadline);
+//     void destroy(const cloud_machine_ref& ref, cloud::sdk::Deadline deadline);
+//     void list(const std::function<void(const std::string&)>& visit);
+//
+//     // Optional:
+//     int console(const cloud_machine_ref& ref);          // gives CLOUD_CAP_CONSOLE
+//     static constexpr const char* image_formats = "raw qcow2";      // "directory" without it
+//     static constexpr cloud_option image_options[] = {{"firmware", CLOUD_STRING, ...}};
 //   };
 //   CLOUD_BACKEND(Mine, "mine", "1.0.0", 0, kOptions)   // kOptions: an array of cloud_option
 //
@@ -31,11 +37,14 @@
 #include <cstring>
 #include <exception>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <new>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 namespace cloud {
 namespace sdk {
@@ -75,6 +84,18 @@ class Host {
   [[nodiscard]] bool cancelled() const noexcept {
     return CLOUD_HAS(host_, cancelled) && host_->cancelled != nullptr &&
            host_->cancelled(host_->context) != 0;
+  }
+
+  /// Moves a process with all its threads into `cgroup`; see cloud_host.place. Throws Failure.
+  void place(const std::string& cgroup, std::int64_t pid) const {
+    cloud_error error{};
+    error.struct_size = sizeof error;
+    error.setting = -1;
+    if (!CLOUD_HAS(host_, place) || host_->place == nullptr) {
+      throw Failure{CLOUD_E_UNSUPPORTED, "this release of spank-cloud places no processes"};
+    }
+    const auto code = host_->place(host_->context, cgroup.c_str(), pid, &error);
+    if (code != CLOUD_OK) throw Failure{code, error.message, error.os_errno};
   }
 
  private:
@@ -184,6 +205,23 @@ T& self(cloud_backend* opaque) noexcept {
   return *reinterpret_cast<T*>(opaque);
 }
 
+template <typename T, typename = void>
+struct HasConsole : std::false_type {};
+template <typename T>
+struct HasConsole<
+    T, std::void_t<decltype(std::declval<T&>().console(std::declval<const cloud_machine_ref&>()))>>
+    : std::true_type {};
+
+template <typename T, typename = void>
+struct HasImageFormats : std::false_type {};
+template <typename T>
+struct HasImageFormats<T, std::void_t<decltype(T::image_formats)>> : std::true_type {};
+
+template <typename T, typename = void>
+struct HasImageOptions : std::false_type {};
+template <typename T>
+struct HasImageOptions<T, std::void_t<decltype(T::image_options)>> : std::true_type {};
+
 template <typename T>
 constexpr cloud_backend_v1 table(const char* name, const char* version, std::uint64_t capabilities,
                                  const cloud_option* options, std::size_t option_count) {
@@ -195,6 +233,12 @@ constexpr cloud_backend_v1 table(const char* name, const char* version, std::uin
   api.capabilities = capabilities;
   api.options = options;
   api.option_count = option_count;
+  api.image_formats = "directory";
+  if constexpr (HasImageFormats<T>::value) api.image_formats = T::image_formats;
+  if constexpr (HasImageOptions<T>::value) {
+    api.image_options = T::image_options;
+    api.image_option_count = std::size(T::image_options);
+  }
   api.open = [](const cloud_host* host, const cloud_setting* settings, std::size_t count,
                 cloud_backend** out, cloud_error* err) {
     return guard(err, [&] {
@@ -240,6 +284,13 @@ constexpr cloud_backend_v1 table(const char* name, const char* version, std::uin
       self<T>(b).list([&](const std::string& found) { visit(context, found.c_str()); });
     });
   };
+  if constexpr (HasConsole<T>::value) {
+    api.capabilities |= CLOUD_CAP_CONSOLE;
+    api.console = [](cloud_backend* b, const cloud_machine_ref* ref, std::int32_t* fd,
+                     cloud_error* err) {
+      return guard(err, [&] { *fd = self<T>(b).console(*ref); });
+    };
+  }
   return api;
 }
 

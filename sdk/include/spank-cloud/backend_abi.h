@@ -66,6 +66,11 @@ typedef struct cloud_error {
 /* Optional abilities. The engine ignores bits it does not know. */
 /* info() fills init_pid: a process whose namespaces the job's user may enter with setns(2). */
 #define CLOUD_CAP_NAMESPACES (UINT64_C(1) << 0)
+/* Tasks enter through OpenSSH: start() puts spec->ssh and the job's user into the machine, which
+ * answers on port 22 of spec->network->address when it has booted. */
+#define CLOUD_CAP_SSH (UINT64_C(1) << 1)
+/* console() is there. */
+#define CLOUD_CAP_CONSOLE (UINT64_C(1) << 2)
 
 typedef enum cloud_type { CLOUD_STRING = 1, CLOUD_INT = 2, CLOUD_BOOL = 3 } cloud_type;
 
@@ -99,14 +104,23 @@ typedef struct cloud_host {
   void (*log)(void* context, cloud_level level, const char* message);
   /* Non-zero once the job is being cancelled; long calls poll it. */
   int (*cancelled)(void* context);
+  /* Moves a process with all its threads into a group, spec->cgroup or one below it, in every
+   * hierarchy, and checks that each thread is there. For a machine that a daemon of somebody
+   * else's has started: before it runs, as no memory that it has touched moves along. In start()
+   * only; otherwise CLOUD_E_UNSUPPORTED. */
+  int32_t (*place)(void* context, const char* cgroup, int64_t pid, cloud_error* err);
 } cloud_host;
 
 typedef struct cloud_image {
   uint32_t struct_size;
-  const char* name;   /* the catalogue's name */
-  const char* path;   /* absolute; never written to */
-  const char* format; /* "directory" or "squashfs" or a format that this backend names */
+  const char* name; /* the catalogue's name */
+  const char* path; /* absolute; never written to; its digest is checked where the site pins one */
+  const char* format; /* one of the backend's image_formats */
   const char* init; /* "auto", "systemd", "none", or the absolute path of a program in the image */
+  const char* initrd;            /* with a kernel as image: absolute, or "" */
+  const char* cmdline;           /* with a kernel as image: its command line, or "" */
+  const cloud_setting* settings; /* the keys of [image.NAME] that are among image_options */
+  size_t setting_count;
 } cloud_image;
 
 typedef struct cloud_user {
@@ -131,6 +145,7 @@ typedef struct cloud_network {
   const char* gateway; /* may be "" */
   const char* const* dns;
   size_t dns_count;
+  int32_t isolate; /* whether the machine shall not reach the other machines of the bridge */
 } cloud_network;
 
 typedef struct cloud_mount {
@@ -140,6 +155,14 @@ typedef struct cloud_mount {
   const char* source; /* for messages only: what stands there may have been swapped since */
   const char* target; /* absolute path inside the machine */
 } cloud_mount;
+
+/* CLOUD_CAP_SSH: keys of this machine alone, as OpenSSH writes them, each with its newline. */
+typedef struct cloud_ssh {
+  uint32_t struct_size;
+  const char* authorized_key; /* who may log in as the job's user */
+  const char* host_key;       /* private; for the machine's sshd */
+  const char* host_key_public;
+} cloud_ssh;
 
 /* All that a backend needs to know of a machine. In prepare() the job's cgroup does not exist yet:
  * cpu_count, cpus, memory_bytes and cgroup are 0 or "". */
@@ -161,6 +184,8 @@ typedef struct cloud_machine_spec {
   const cloud_network* network; /* NULL: loopback only */
   const cloud_mount* mounts;
   size_t mount_count;
+  const cloud_ssh* ssh;  /* CLOUD_CAP_SSH; NULL in prepare() */
+  const char* user_data; /* cloud-init user-data of the job's user, or "" */
 } cloud_machine_spec;
 
 /* What is left of a machine when only the job record is. */
@@ -184,6 +209,7 @@ typedef struct cloud_machine_info {
   int32_t state;        /* cloud_state */
   int64_t init_pid;     /* CLOUD_CAP_NAMESPACES; 0 where none */
   char detail[256];     /* one line, or "" */
+  int64_t main_pid;     /* the process whose end is the machine's end; 0 where none is known */
 } cloud_machine_info;
 
 typedef struct cloud_backend cloud_backend;
@@ -197,6 +223,10 @@ typedef struct cloud_backend_v1 {
   uint64_t must_understand; /* the engine refuses a backend with a bit it does not know */
   const cloud_option* options;
   size_t option_count;
+  const cloud_option* image_options; /* what [image.NAME] may say to this backend */
+  size_t image_option_count;
+  const char*
+      image_formats; /* separated by blanks: "directory squashfs"; the first is the default */
 
   int32_t (*open)(const cloud_host* host, const cloud_setting* settings, size_t count,
                   cloud_backend** out, cloud_error* err);
@@ -208,7 +238,9 @@ typedef struct cloud_backend_v1 {
   /* Starts the machine with every process of it below spec->cgroup from its first page. */
   int32_t (*start)(cloud_backend* self, const cloud_machine_spec* spec, int64_t deadline_ns,
                    cloud_error* err);
-  /* Returns when tasks can run inside. progress gets one line per phase reached; it may be NULL. */
+  /* Returns when tasks can run inside; with CLOUD_CAP_SSH already when the machine runs, as the
+   * engine itself waits for an answer of its sshd. progress gets one line per phase reached; it may
+   * be NULL. */
   int32_t (*wait_ready)(cloud_backend* self, const cloud_machine_ref* ref, int64_t deadline_ns,
                         void (*progress)(void* context, const char* phase), void* context,
                         cloud_error* err);
@@ -225,6 +257,11 @@ typedef struct cloud_backend_v1 {
   /* Visits every machine of this backend's on the node that carries our mark. */
   int32_t (*list)(cloud_backend* self, void (*visit)(void* context, const char* name),
                   void* context, cloud_error* err);
+  /* CLOUD_CAP_CONSOLE: *fd becomes a stream, the caller's to close, that carries what the machine
+   * prints from its first byte and takes what is typed. One reader at a time: the engine's keeper
+   * asks right after start(), in the same process. NULL without the capability. */
+  int32_t (*console)(cloud_backend* self, const cloud_machine_ref* ref, int32_t* fd,
+                     cloud_error* err);
 } cloud_backend_v1;
 
 /* A backend's one export. Declared here so that every definition is visible. */

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Fails as its settings ask: every way in which a class behind CLOUD_BACKEND can.
+#include <fcntl.h>
+
 #include <new>
 #include <spank-cloud/backend.hpp>
 #include <string>
@@ -64,10 +66,18 @@ class Codes {
       const auto& mount = spec.mounts[i];
       say(mount.source), say(mount.target), say(mount.read_only), say(mount.source_fd);
     }
+    say(spec.image->initrd), say(spec.image->cmdline);
+    const Settings settings{spec.image->settings, spec.image->setting_count};
+    say(settings.string("firmware", "bios"));
+    if (spec.ssh != nullptr) {
+      say(spec.ssh->authorized_key), say(spec.ssh->host_key), say(spec.ssh->host_key_public);
+    }
+    say(spec.user_data);
     throw Failure{CLOUD_E_REQUEST, all};
   }
 
-  void start(const cloud_machine_spec&, Deadline deadline) {
+  void start(const cloud_machine_spec& spec, Deadline deadline) {
+    if (throws_ == "place") host_.place(spec.cgroup, 4712);
     if (deadline.expired()) throw Failure{CLOUD_E_TIMEOUT, "came too late"};
     throw Failure{CLOUD_E_NODE, std::to_string(deadline.remaining() / 1000000000) + " s left"};
   }
@@ -84,6 +94,15 @@ class Codes {
   void stop(const cloud_machine_ref&, Deadline) {}
   void destroy(const cloud_machine_ref&, Deadline) {}
   void list(const std::function<void(const std::string&)>&) {}
+  int console(const cloud_machine_ref&) {
+    if (throws_ == "place") host_.place("/late", 1);
+    return ::open("/dev/null", O_RDWR);
+  }
+
+  static constexpr const char* image_formats = "squashfs qcow2";
+  static constexpr cloud_option image_options[] = {
+      {"firmware", CLOUD_STRING, 0, "bios", "What starts the image: bios or uefi."},
+      {"disk_size", CLOUD_INT, 0, nullptr, "Bytes."}};
 
  private:
   Host host_;

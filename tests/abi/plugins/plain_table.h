@@ -73,6 +73,7 @@ PLAIN cloud_backend_v1 plain_table(const char* name) {
   table.stop = plain_ref;
   table.destroy = plain_ref;
   table.list = plain_list;
+  table.image_formats = "directory";
   return table;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "backends/lxc/user_namespace.hpp"
+#ifndef SPANK_CLOUD_USER_NAMESPACE_HPP
+#define SPANK_CLOUD_USER_NAMESPACE_HPP
 
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -12,15 +13,41 @@
 
 #include <array>
 #include <cerrno>
+#include <spank-cloud/backend.hpp>
+#include <spank-cloud/descriptor.hpp>
+#include <spank-cloud/id_map.hpp>
+#include <string>
+#include <vector>
 
-namespace cloud::lxc {
-namespace {
+namespace cloud {
+namespace sdk {
 
-using sdk::system_failure;
+/// A user namespace that belongs to the job's user: whoever owns one may enter it and the
+/// namespaces that it owns with setns(2) alone, so no privileged program is needed to take the
+/// user's tasks into the machine. A process holds it open until liblxc has started the machine in
+/// it.
+class UserNamespace {
+ public:
+  UserNamespace(const cloud_user& user, const std::vector<IdRange>& uids,
+                const std::vector<IdRange>& gids);
+  ~UserNamespace();
+  UserNamespace(const UserNamespace&) = delete;
+  UserNamespace& operator=(const UserNamespace&) = delete;
 
-constexpr int kAnswerMs = 5000;
+  /// "/proc/PID/ns/user"
+  [[nodiscard]] std::string path() const;
+  [[nodiscard]] int fd() const noexcept { return fd_.value(); }
 
-void write_map(pid_t pid, const char* which, const std::vector<IdRange>& map) {
+ private:
+  pid_t holder_ = -1;
+  Descriptor fd_;
+};
+
+namespace detail {
+
+constexpr int kNamespaceAnswerMs = 5000;
+
+inline void write_id_map(pid_t pid, const char* which, const std::vector<IdRange>& map) {
   const auto path = "/proc/" + std::to_string(pid) + "/" + which;
   const auto text = proc_text(map);
   const Descriptor file{::open(path.c_str(), O_WRONLY | O_CLOEXEC)};
@@ -33,7 +60,7 @@ void write_map(pid_t pid, const char* which, const std::vector<IdRange>& map) {
 // JUSTIFICATION: a namespace is owned by the effective uid of the process that makes it, so it
 // takes a process of that uid; it execs nothing, because it ends before start() returns. Raw system
 // calls: glibc's wrappers would change the ids of all threads of the caller's copy.
-[[noreturn]] void hold(const cloud_user& user, int ready) {
+[[noreturn]] inline void hold_user_namespace(const cloud_user& user, int ready) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   int problem = 0;
   if (::syscall(SYS_setgroups, 0, nullptr) != 0 ||
@@ -50,10 +77,10 @@ void write_map(pid_t pid, const char* which, const std::vector<IdRange>& map) {
   for (;;) ::pause();
 }
 
-}  // namespace
+}  // namespace detail
 
-UserNamespace::UserNamespace(const cloud_user& user, const std::vector<IdRange>& uids,
-                             const std::vector<IdRange>& gids) {
+inline UserNamespace::UserNamespace(const cloud_user& user, const std::vector<IdRange>& uids,
+                                    const std::vector<IdRange>& gids) {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0)
     throw system_failure(CLOUD_E_NODE, "make a pipe", errno);
@@ -61,12 +88,12 @@ UserNamespace::UserNamespace(const cloud_user& user, const std::vector<IdRange>&
   Descriptor write_end{ends[1]};
   holder_ = ::fork();
   if (holder_ < 0) throw system_failure(CLOUD_E_NODE, "fork", errno);
-  if (holder_ == 0) hold(user, write_end.value());
+  if (holder_ == 0) detail::hold_user_namespace(user, write_end.value());
   { const Descriptor closed{std::move(write_end)}; }
   int problem = EIO;
   // The holder is a process of the user's, who can stop it.
   pollfd answer{read_end.value(), POLLIN, 0};
-  if (::poll(&answer, 1, kAnswerMs) != 1) {
+  if (::poll(&answer, 1, detail::kNamespaceAnswerMs) != 1) {
     problem = ETIMEDOUT;
   } else if (::read(read_end.value(), &problem, sizeof problem) !=
              static_cast<ssize_t>(sizeof problem)) {
@@ -78,8 +105,8 @@ UserNamespace::UserNamespace(const cloud_user& user, const std::vector<IdRange>&
                            "make a user namespace (is /proc/sys/user/max_user_namespaces 0?)",
                            problem);
     }
-    write_map(holder_, "uid_map", uids);
-    write_map(holder_, "gid_map", gids);
+    detail::write_id_map(holder_, "uid_map", uids);
+    detail::write_id_map(holder_, "gid_map", gids);
     fd_ = Descriptor{::open(path().c_str(), O_RDONLY | O_CLOEXEC)};
     if (!fd_) throw system_failure(CLOUD_E_NODE, "open " + path(), errno);
   } catch (...) {
@@ -89,14 +116,17 @@ UserNamespace::UserNamespace(const cloud_user& user, const std::vector<IdRange>&
   }
 }
 
-UserNamespace::~UserNamespace() {
+inline UserNamespace::~UserNamespace() {
   ::kill(holder_, SIGKILL);
   while (::waitpid(holder_, nullptr, 0) < 0 && errno == EINTR) {
   }
 }
 
-std::string UserNamespace::path() const {
+inline std::string UserNamespace::path() const {
   return "/proc/" + std::to_string(holder_) + "/ns/user";
 }
 
-}  // namespace cloud::lxc
+}  // namespace sdk
+}  // namespace cloud
+
+#endif
