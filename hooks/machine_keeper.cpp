@@ -9,16 +9,19 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
 #include <thread>
 
 #include "core/job/cgroup.hpp"
 #include "core/log.hpp"
+#include "core/machine/boot_watch.hpp"
+#include "core/machine/image_digest.hpp"
 #include "core/machine/keeper_lock.hpp"
+#include "core/machine/machine_keys.hpp"
 #include "core/machine/machine_plan.hpp"
-#include "core/machine/user_account.hpp"
-#include "core/system/atomic_file.hpp"
+#include "hooks/spec_builder.hpp"
 
 namespace cloud {
 namespace {
@@ -26,7 +29,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kRecordLockWait = 10s;
-constexpr std::uint64_t kNoLimit = std::uint64_t{1} << 50;
+constexpr auto kRemoveFailed = 20s;
 
 UniqueFd open_pidfd(std::int64_t pid) {
   return UniqueFd{static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(pid), 0))};
@@ -90,61 +93,11 @@ Result<void> MachineKeeper::settle() {
 }
 
 void MachineKeeper::keep() {
-  if (auto up = bring_up(); !up) {
-    if (!cancelled_()) fail(up.error());
+  if (auto up = bring_up(); !up && !cancelled_()) {
+    fail(up.error());
+    remove_failed_machine();
   }
   watch();
-}
-
-Result<void> MachineKeeper::make_spec(MachineSpec& spec) {
-  auto planned = plan_machine(config_, record_);
-  if (!planned) return std::move(planned).error();
-  spec = *std::move(planned);
-  auto user = look_up_user(record_);
-  if (!user) return std::move(user).error();
-  spec.user = *std::move(user);
-  const auto cpus = cgroup_value("cpuset", spec.cgroup, "cpuset.cpus");
-  if (!cpus) return cpus.error();
-  spec.cpus = *cpus;
-  spec.cpu_count = count_cpu_list(*cpus);
-  const auto job_group = spec.cgroup.substr(0, spec.cgroup.find("/step_extern"));
-  const auto limit = cgroup_value("memory", job_group, "memory.limit_in_bytes");
-  if (!limit) return limit.error();
-  const auto bytes = std::strtoull(limit->c_str(), nullptr, 10);
-  spec.memory_bytes = bytes > 0 && bytes < kNoLimit ? bytes : order_.memory_mb << 20;
-  return add_mounts(spec);
-}
-
-Result<void> MachineKeeper::add_mounts(MachineSpec& spec) {
-  const auto add = [&](MachineMount mount) -> Result<void> {
-    for (const auto& other : spec.mounts) {
-      if (other.target == mount.target) {
-        return Error{Blame::user, "two mounts at " + mount.target + " in the machine"};
-      }
-    }
-    auto source = open_as_user(spec.user, mount.source);
-    if (!source) return std::move(source).error();
-    mount.source_fd = source->value();
-    sources_.push_back(*std::move(source));
-    spec.mounts.push_back(std::move(mount));
-    return {};
-  };
-  if (config_.mount_home && spec.user.home.starts_with('/') && spec.user.home != "/") {
-    // A user without a home on this node still gets a machine.
-    struct stat status {};
-    if (::stat(spec.user.home.c_str(), &status) == 0) {
-      if (auto done = add({spec.user.home, spec.user.home, false, -1}); !done) return done;
-    }
-  }
-  for (const auto& mount : config_.mounts) {
-    auto done = add({mount.source, mount.target, mount.read_only, -1});
-    if (!done) return std::move(done).error().within(mount.where.text());
-  }
-  for (const auto& mount : record_.request->mounts) {
-    auto done = add({mount.source, mount.target, mount.read_only, -1});
-    if (!done) return std::move(done).error().within("--cloud-mount");
-  }
-  return {};
 }
 
 Result<void> MachineKeeper::bring_up() {
@@ -154,12 +107,24 @@ Result<void> MachineKeeper::bring_up() {
       ::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) {
     return os_error(Blame::node, "make a private mount namespace", errno);
   }
-  MachineSpec spec;
-  if (auto made = make_spec(spec); !made) return made;
+  // Holds what is going to be mounted until it is.
+  SpecBuilder builder{config_, record_, order_.memory_mb};
+  auto built = builder.build();
+  if (!built) return std::move(built).error();
+  auto& spec = *built;
   const auto* config = config_.backend(record_.request->type);
   if (config == nullptr) {
     return Error{Blame::site, "backend '" + record_.request->type +
                                   "' was switched off while the job was waiting"};
+  }
+  if (record_.request->ready && *record_.request->ready != ReadyLevel::boot) {
+    // Known before anything is started, and said in the user's words.
+    const auto table = load_backend_table(config_.backend_dir, config->name);
+    if (table && !has_ssh_entry(**table)) {
+      return Error{Blame::user, "--cloud-ready=" + std::string{to_string(*record_.request->ready)} +
+                                    ": a machine of type " + config->name +
+                                    " is not entered through ssh; choose boot"};
+    }
   }
   BackendHost host{[this](int level, const std::string& message) {
                      log_line(level == 0 ? LogLevel::error : LogLevel::info, message);
@@ -169,26 +134,124 @@ Result<void> MachineKeeper::bring_up() {
   auto backend = open_backend(config_.backend_dir, *config, std::move(host));
   if (!backend) return std::move(backend).error();
   backend_ = *std::move(backend);
-  const auto deadline = std::chrono::steady_clock::now() + config_.boot_timeout;
+  deadline_ =
+      std::chrono::steady_clock::now() + record_.request->timeout.value_or(config_.boot_timeout);
+  if (auto prepared = prepare_entry(spec); !prepared) return prepared;
+  if (auto started = start_machine(spec); !started) return started;
+  if (backend_->has_ssh()) return wait_for_ssh(spec);
+  become_ready();
+  return {};
+}
+
+// What the machine is given to be entered by, and the image's integrity: all that takes time and
+// needs no machine.
+Result<void> MachineKeeper::prepare_entry(MachineSpec& spec) {
+  if (const auto* image = config_.image(spec.image.name)) {
+    if (!image->sha256.empty()) report("checking the image's digest");
+    auto good = check_image_digests(*image, config_.state_dir + "/" + order_.node + "/digests");
+    if (!good) return good;
+  }
+  if (!backend_->has_ssh()) return {};
+  if (!spec.network) {
+    return Error{Blame::site, "machines of type " + record_.request->type +
+                                  " are entered through ssh and need an address: name a pool in "
+                                  "[backend." +
+                                  record_.request->type + "]"};
+  }
+  auto keys =
+      make_machine_keys(store_.job_path(order_.job_id), publisher_->dir(), spec.name, spec.user);
+  if (!keys) return std::move(keys).error();
+  spec.ssh = *std::move(keys);
+  return {};
+}
+
+Result<void> MachineKeeper::start_machine(const MachineSpec& spec) {
   publisher_->log("starting machine " + spec.name + " (" + record_.request->type + ", image " +
                   spec.image.name + ", " + std::to_string(spec.cpu_count) + " CPUs, " +
                   std::to_string(spec.memory_bytes >> 20) + " MiB)");
-  if (auto started = backend_->start(spec, deadline); !started) return started;
-  sources_.clear();
-  publish(MachinePhase::booting);
+  const auto place = [&](const std::string& cgroup, std::int64_t pid) -> Result<void> {
+    if (cgroup != spec.cgroup && !cgroup.starts_with(spec.cgroup + "/")) {
+      return Error{Blame::internal, "place(): " + cgroup + " is not the machine's group"};
+    }
+    if (auto made = create_cgroup(cgroup); !made) return made;
+    return enter_cgroup_with_threads(cgroup, static_cast<pid_t>(pid));
+  };
+  if (auto started = backend_->start(spec, deadline_, place); !started) return started;
   const auto ref = machine_ref(*record_.machine);
+  if (backend_->has_console()) {
+    auto stream = backend_->console(ref);
+    if (!stream) return std::move(stream).error();
+    auto relay = ConsoleRelay::start(publisher_->dir(), spec.user, *std::move(stream));
+    if (!relay) return std::move(relay).error();
+    console_ = *std::move(relay);
+  }
+  publish(MachinePhase::booting);
   auto ready =
-      backend_->wait_ready(ref, deadline, [this](const std::string& phase) { report(phase); });
+      backend_->wait_ready(ref, deadline_, [this](const std::string& phase) { report(phase); });
   if (!ready) return ready;
   const auto info = backend_->info(ref);
   if (!info) return info.error();
+  main_process_ = open_pidfd(info->main_pid);
   auto& state = publisher_->state();
-  state.init_pid = info->init_pid;
-  state.init_start_time = process_start_time(info->init_pid);
-  if (auto written = publisher_->write_access_script(); !written) return written;
+  if (info->init_pid > 0) {
+    state.entry = MachineEntry::namespaces;
+    state.init_pid = info->init_pid;
+    state.init_start_time = process_start_time(info->init_pid);
+  }
+  return {};
+}
+
+Result<void> MachineKeeper::wait_for_ssh(const MachineSpec& spec) {
+  auto& state = publisher_->state();
+  state.ssh_user = spec.user.name;
+  const auto level = record_.request->ready.value_or(ReadyLevel::ssh);
+  BootSigns signs{cancelled_, [this] { return machine_is_alive(); },
+                  [this] { return console_ ? console_->bytes() : 0; },
+                  [this] { return console_ ? console_->last_line() : std::string{}; },
+                  [this](const std::string& phase) { report(phase); }};
+  BootWatch watch{{publisher_->dir(), spec.name, spec.user.name, spec.network->address},
+                  {spec.user.uid, spec.user.gid, spec.user.groups},
+                  std::move(signs),
+                  {deadline_, config_.stall_timeout}};
+  if (auto up = watch.wait_for(ReadyLevel::boot); !up) return up;
+  if (level == ReadyLevel::boot) {
+    state.entry = MachineEntry::pending;
+    become_ready();
+  }
+  if (auto in = watch.wait_for(std::max(level, ReadyLevel::ssh)); !in) {
+    if (level != ReadyLevel::boot || cancelled_()) return in;
+    // The job has what it wanted: a machine that runs.
+    state.entry = MachineEntry::none;
+    state.reason = in.error().message;
+    publish(MachinePhase::ready);
+    publisher_->log(state.reason);
+    return {};
+  }
+  state.entry = MachineEntry::ssh;
+  become_ready();
+  return {};
+}
+
+Result<void> MachineKeeper::machine_is_alive() {
+  if (!main_process_ || !has_ended(main_process_, 0ms)) return {};
+  return Error{Blame::node, "the machine has ended while it booted"};
+}
+
+void MachineKeeper::become_ready() {
+  if (auto written = publisher_->write_access_script(); !written) {
+    log_line(LogLevel::error, written.error().message);
+  }
   publish(MachinePhase::ready);
   publisher_->log("the machine is ready");
-  return {};
+}
+
+// A machine that will never be ready does not use up the job's time; the epilog finds nothing left.
+void MachineKeeper::remove_failed_machine() {
+  if (!backend_ || !record_.machine) return;
+  main_process_.reset();
+  const auto ref = machine_ref(*record_.machine);
+  auto destroyed = backend_->destroy(ref, std::chrono::steady_clock::now() + kRemoveFailed);
+  if (!destroyed) log_line(LogLevel::error, destroyed.error().message);
 }
 
 Result<void> MachineKeeper::leave_machine() {
@@ -201,17 +264,15 @@ Result<void> MachineKeeper::leave_machine() {
 }
 
 void MachineKeeper::watch() {
-  const auto init_pid = publisher_->state().init_pid;
-  auto init = init_pid > 0 ? open_pidfd(init_pid) : UniqueFd{};
   auto gone_since = std::chrono::steady_clock::time_point::max();
   while (!cancelled_()) {
-    if (init && has_ended(init, 200ms)) {
-      init.reset();
+    if (main_process_ && has_ended(main_process_, 200ms)) {
+      main_process_.reset();
       // Also what an epilog or scancel does: then nobody reads it any more.
-      publisher_->state().reason = "the machine has ended by itself: its init is gone";
+      publisher_->state().reason = "the machine has ended by itself";
       publish(MachinePhase::ended);
       publisher_->log(publisher_->state().reason);
-    } else if (!init) {
+    } else if (!main_process_) {
       std::this_thread::sleep_for(200ms);
     }
     if (stepd_ && !has_ended(stepd_, 0ms)) continue;

@@ -8,12 +8,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "core/backend/backend.hpp"
 #include "core/config/site_config.hpp"
 #include "core/error.hpp"
 #include "core/job/record_store.hpp"
+#include "core/machine/console_relay.hpp"
 #include "core/machine/publisher.hpp"
 #include "core/system/unique_fd.hpp"
 
@@ -42,8 +44,12 @@ class MachineKeeper {
 
  private:
   [[nodiscard]] Result<void> bring_up();
-  [[nodiscard]] Result<void> make_spec(MachineSpec& spec);
-  [[nodiscard]] Result<void> add_mounts(MachineSpec& spec);
+  [[nodiscard]] Result<void> start_machine(const MachineSpec& spec);
+  [[nodiscard]] Result<void> prepare_entry(MachineSpec& spec);
+  [[nodiscard]] Result<void> wait_for_ssh(const MachineSpec& spec);
+  [[nodiscard]] Result<void> machine_is_alive();
+  void become_ready();
+  void remove_failed_machine();
   void watch();
   void publish(MachinePhase phase);
   void report(const std::string& progress);
@@ -59,7 +65,9 @@ class MachineKeeper {
   UniqueFd host_mounts_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Publisher> publisher_;
-  std::vector<UniqueFd> sources_;
+  UniqueFd main_process_;
+  std::optional<ConsoleRelay> console_;
+  std::chrono::steady_clock::time_point deadline_;
   bool orphaned_ = false;
 };
 

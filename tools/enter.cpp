@@ -8,11 +8,14 @@
 #include <climits>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "tools/machine_entry.hpp"
+#include "tools/ssh_entry.hpp"
 
 namespace {
 
@@ -26,6 +29,11 @@ constexpr int kNotStarted = 125;
 std::string current_directory() {
   char buffer[PATH_MAX];
   return ::getcwd(buffer, sizeof buffer) == nullptr ? std::string{"/"} : std::string{buffer};
+}
+
+std::string content_of(const std::string& file) {
+  std::ifstream open{file, std::ios::binary};
+  return {std::istreambuf_iterator<char>{open}, {}};
 }
 
 std::string shell() {
@@ -72,6 +80,12 @@ int main(int argc, char** argv) {
   const auto directory = current_directory();
   const auto state = cloud::wait_until_ready(dir);
   if (!state) refuse(state.error().message);
+  if (state->entry == cloud::MachineEntry::ssh) {
+    cloud::run_over_ssh(*state, dir,
+                        {{arguments.begin(), arguments.end() - 1},
+                         directory,
+                         script.empty() ? "" : content_of(script)});
+  }
   if (auto joined = cloud::join_machine(*state); !joined) refuse(joined.error().message);
   if (!script.empty()) command = script;
   cloud::run_in_machine(command.c_str(), arguments.data(), directory);

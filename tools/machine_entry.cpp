@@ -21,6 +21,7 @@
 #include <thread>
 
 #include "core/system/unique_fd.hpp"
+#include "tools/task_signals.hpp"
 
 namespace cloud {
 namespace {
@@ -43,24 +44,6 @@ void say(const std::string& text) {
 // group has reached the child already, as that group is the child's.
 void hand_on(int number, siginfo_t* info, void*) {
   if (child_pid > 0 && info->si_code != SI_KERNEL) ::kill(child_pid, number);
-}
-
-bool is_handed_on(int number) {
-  switch (number) {
-    case SIGKILL:
-    case SIGSTOP:
-    case SIGCHLD:
-    case SIGSEGV:
-    case SIGBUS:
-    case SIGFPE:
-    case SIGILL:
-    case SIGTTIN:
-    case SIGTTOU:
-    case SIGTSTP:
-      return false;
-    default:
-      return number < 32 || (number >= SIGRTMIN && number <= SIGRTMAX);
-  }
 }
 
 struct SavedSignals {
@@ -125,21 +108,6 @@ void enter_directory(const std::string& wanted) {
   ::_exit(problem == ENOENT ? kNotFound : kNotExecutable);
 }
 
-[[noreturn]] void end_like(int status) {
-  if (WIFEXITED(status)) ::_exit(WEXITSTATUS(status));
-  // Slurm reports the signal that a task has died of.
-  const rlimit no_core{0, 0};
-  ::setrlimit(RLIMIT_CORE, &no_core);
-  const int number = WTERMSIG(status);
-  ::signal(number, SIG_DFL);
-  sigset_t only;
-  ::sigemptyset(&only);
-  ::sigaddset(&only, number);
-  ::sigprocmask(SIG_UNBLOCK, &only, nullptr);
-  ::kill(::getpid(), number);
-  ::_exit(128 + number);
-}
-
 }  // namespace
 
 Result<PublishedState> wait_until_ready(const std::string& dir) {
@@ -153,7 +121,8 @@ Result<PublishedState> wait_until_ready(const std::string& dir) {
     const auto now = Clock::now();
     switch (state->phase) {
       case MachinePhase::ready:
-        return state;
+        if (state->entry != MachineEntry::pending) return state;
+        break;
       case MachinePhase::failed:
       case MachinePhase::ended:
         return Error{Blame::node, state->reason};
@@ -184,8 +153,9 @@ Result<PublishedState> wait_until_ready(const std::string& dir) {
 }
 
 Result<void> join_machine(const PublishedState& state) {
-  if (state.init_pid == 0) {
-    return Error{Blame::user, "tasks cannot run inside a machine of type " + state.type +
+  if (state.entry != MachineEntry::namespaces) {
+    return Error{Blame::user, "tasks cannot run inside this machine of type " + state.type +
+                                  (state.reason.empty() ? "" : " (" + state.reason + ")") +
                                   ": use --cloud-run=host"};
   }
   const UniqueFd init{

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends/lxc/container_config.hpp"
 
-#include <array>
-#include <cstdio>
+#include <spank-cloud/interface_name.hpp>
 
 namespace cloud::lxc {
 namespace {
@@ -75,12 +74,7 @@ Items container_config(const cloud_machine_spec& spec, const ContainerPlan& plan
 }
 
 std::string veth_name(const std::string& machine) {
-  std::uint64_t hash = 14695981039346656037ULL;  // FNV-1a
-  for (const char c : machine) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
-  std::array<char, 16> name{};
-  std::snprintf(name.data(), name.size(), "vc%012llx",
-                static_cast<unsigned long long>(hash & 0xffffffffffffULL));
-  return name.data();
+  return sdk::interface_name("vc", machine);
 }
 
 }  // namespace cloud::lxc

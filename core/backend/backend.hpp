@@ -81,6 +81,9 @@ class Backend {
 void check_backend_settings(const cloud_backend_v1& table, const BackendConfig& config,
                             Report& report);
 
+/// Whether machines of this backend are entered through ssh.
+[[nodiscard]] bool has_ssh_entry(const cloud_backend_v1& table);
+
 /// Whether the backend takes images of that format.
 [[nodiscard]] bool takes_image_format(const cloud_backend_v1& table, const std::string& format);
 /// "directory, squashfs", for messages.

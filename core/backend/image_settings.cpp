@@ -26,6 +26,10 @@ const cloud_option* find_option(const cloud_backend_v1& table, const std::string
 
 }  // namespace
 
+bool has_ssh_entry(const cloud_backend_v1& table) {
+  return (table.capabilities & CLOUD_CAP_SSH) != 0;
+}
+
 bool takes_image_format(const cloud_backend_v1& table, const std::string& format) {
   const auto formats = formats_of(table);
   return std::find(formats.begin(), formats.end(), format) != formats.end();

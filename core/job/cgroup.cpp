@@ -130,6 +130,34 @@ Result<void> create_level(const CgroupHierarchy& hierarchy, const std::string& p
   return {};
 }
 
+// Whether a line of /proc/PID/cgroup, "4:memory:/slurm/...", is of a hierarchy that is mounted.
+bool is_mounted(const std::vector<CgroupHierarchy>& hierarchies, const std::string& controllers) {
+  return std::any_of(hierarchies.begin(), hierarchies.end(), [&](const CgroupHierarchy& one) {
+    std::string names;
+    for (const auto& name : one.controllers) names += (names.empty() ? "" : ",") + name;
+    return names == controllers;
+  });
+}
+
+// Whether each thread's group is the one of that path in every hierarchy.
+bool are_all_inside(const std::string& tasks, const std::string& path) {
+  const auto hierarchies = cgroup_hierarchies();
+  std::error_code problem;
+  bool any = false;
+  for (const auto& task : std::filesystem::directory_iterator{tasks, problem}) {
+    std::ifstream file{task.path() / "cgroup"};
+    for (std::string line; std::getline(file, line);) {
+      const auto first = line.find(':');
+      const auto second = line.find(':', first + 1);
+      if (second == std::string::npos) return false;
+      if (!is_mounted(hierarchies, line.substr(first + 1, second - first - 1))) continue;
+      any = true;
+      if (line.substr(second + 1) != path) return false;
+    }
+  }
+  return any && !problem;
+}
+
 std::vector<std::string> levels_of(const std::string& path) {
   std::vector<std::string> levels;
   for (std::size_t end = path.find('/', 1); end != std::string::npos;
@@ -244,6 +272,32 @@ Result<void> enter_cgroup(const std::string& path, pid_t pid) {
   const int code = cgroup_attach_task_pid(group.get(), pid);
   if (code != 0) return libcgroup_error("enter cgroup " + path, code);
   return {};
+}
+
+Result<void> enter_cgroup_with_threads(const std::string& path, pid_t pid) {
+  constexpr int kRounds = 20;
+  const auto tasks = "/proc/" + std::to_string(pid) + "/task";
+  for (int round = 0; round < kRounds; ++round) {
+    // v1 hierarchies move thread by thread in libcgroup's hands, as a daemon may have spread them
+    // over groups of its own; the others take the whole process.
+    for (const auto& hierarchy : cgroup_hierarchies()) {
+      if (is_libcgroups(hierarchy)) continue;
+      std::ofstream{hierarchy.mount_point + path + "/cgroup.procs"} << pid;
+    }
+    std::error_code problem;
+    for (const auto& task : std::filesystem::directory_iterator{tasks, problem}) {
+      pid_t thread = 0;
+      const auto name = task.path().filename().string();
+      std::from_chars(name.data(), name.data() + name.size(), thread);
+      auto moved = enter_cgroup(path, thread);
+      // It may have ended in between.
+      if (!moved && std::filesystem::exists(task.path(), problem)) return moved;
+    }
+    if (problem) return Error{Blame::node, "process " + std::to_string(pid) + " has ended"};
+    if (are_all_inside(tasks, path)) return {};
+  }
+  return Error{Blame::node, "the threads of process " + std::to_string(pid) +
+                                " do not stay in the cgroup " + path};
 }
 
 std::vector<pid_t> cgroup_processes(const std::string& path) {

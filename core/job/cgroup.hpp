@@ -42,8 +42,12 @@ struct CgroupHierarchy {
 /// parent's cpus and mems, as an empty one admits no process.
 [[nodiscard]] Result<void> create_cgroup(const std::string& path);
 
-/// Moves a process with all its threads into the group in every v1 hierarchy (libcgroup).
+/// Moves a process of one thread into the group in every hierarchy (v1 through libcgroup).
 [[nodiscard]] Result<void> enter_cgroup(const std::string& path, pid_t pid);
+
+/// The same for a process of many threads that may be making more of them: returns when each of
+/// them is in the group, in every hierarchy.
+[[nodiscard]] Result<void> enter_cgroup_with_threads(const std::string& path, pid_t pid);
 
 /// The processes in the group and below it, in any hierarchy.
 [[nodiscard]] std::vector<pid_t> cgroup_processes(const std::string& path);

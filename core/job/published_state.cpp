@@ -17,6 +17,9 @@ namespace {
 constexpr std::array kPhases{MachinePhase::prepared, MachinePhase::starting, MachinePhase::booting,
                              MachinePhase::ready,    MachinePhase::failed,   MachinePhase::ended};
 
+constexpr std::array kEntries{MachineEntry::none, MachineEntry::namespaces, MachineEntry::ssh,
+                              MachineEntry::pending};
+
 void put(std::string& text, std::string_view key, std::string_view value) {
   text += key;
   text += '=';
@@ -71,6 +74,20 @@ std::string_view to_string(MachinePhase phase) {
   return "invalid";
 }
 
+std::string_view to_string(MachineEntry entry) {
+  switch (entry) {
+    case MachineEntry::none:
+      return "none";
+    case MachineEntry::namespaces:
+      return "namespaces";
+    case MachineEntry::ssh:
+      return "ssh";
+    case MachineEntry::pending:
+      return "pending";
+  }
+  return "invalid";
+}
+
 std::string serialize(const PublishedState& state) {
   std::string text;
   put(text, "protocol", std::to_string(state.protocol));
@@ -84,6 +101,8 @@ std::string serialize(const PublishedState& state) {
   put(text, "machine", state.machine);
   put(text, "hostname", state.hostname);
   put(text, "address", state.address);
+  put(text, "entry", to_string(state.entry));
+  put(text, "ssh_user", state.ssh_user);
   put(text, "progress", state.progress);
   put(text, "reason", state.reason);
   put(text, "keeper_pid", std::to_string(state.keeper_pid));
@@ -125,6 +144,15 @@ Result<PublishedState> parse_published_state(std::string_view text) {
         phase_known = true;
       }
       good = phase_known;
+    } else if (key == "entry") {
+      good = false;
+      for (const auto entry : kEntries) {
+        if (value != to_string(entry)) continue;
+        state.entry = entry;
+        good = true;
+      }
+    } else if (key == "ssh_user") {
+      state.ssh_user = value;
     } else if (key == "version") {
       state.version = value;
     } else if (key == "type") {

@@ -27,6 +27,16 @@ enum class MachinePhase {
 
 [[nodiscard]] std::string_view to_string(MachinePhase phase);
 
+/// How tasks get into a machine.
+enum class MachineEntry {
+  none,        ///< they cannot
+  namespaces,  ///< setns(2) with init_pid
+  ssh,         ///< as ssh_user at address, over the connection in `<dir>/ssh`
+  pending,     ///< through ssh, once its sshd answers: the job did not want to wait for that
+};
+
+[[nodiscard]] std::string_view to_string(MachineEntry entry);
+
 struct PublishedState {
   int protocol = kStateProtocol;
   std::string version;  ///< of spank-cloud
@@ -38,7 +48,9 @@ struct PublishedState {
   std::string run;      ///< "steps", "all" or "host": the job's mode after site defaults
   std::string machine;  ///< the machine's name
   std::string hostname;
-  std::string address;                ///< IPv4, or ""
+  std::string address;  ///< IPv4, or ""
+  MachineEntry entry = MachineEntry::none;
+  std::string ssh_user;
   std::string progress;               ///< one line while not ready
   std::string reason;                 ///< one line when failed or ended
   std::int64_t keeper_pid = 0;        ///< 0 until the keeper has begun

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -33,7 +34,18 @@ struct Child {
   const char* working_directory;
   int output;
   int failure_pipe;
+  const Credentials* user;
 };
+
+bool become(const Credentials& user) {
+  constexpr rlim_t kOutputMax = 65536;
+  const rlimit files{kOutputMax, kOutputMax};
+  ::setrlimit(RLIMIT_FSIZE, &files);
+  // Raw system calls: glibc's wrappers would ask all threads of the caller to change.
+  return ::syscall(SYS_setgroups, user.groups.size(), user.groups.data()) == 0 &&
+         ::syscall(SYS_setresgid, user.gid, user.gid, user.gid) == 0 &&
+         ::syscall(SYS_setresuid, user.uid, user.uid, user.uid) == 0;
+}
 
 // JUSTIFICATION: between fork and exec only async-signal-safe calls, as the caller may have
 // threads.
@@ -52,7 +64,10 @@ struct Child {
   if (child.failure_pipe != 3) ::dup2(child.failure_pipe, 3);
   ::fcntl(3, F_SETFD, FD_CLOEXEC);
   ::syscall(SYS_close_range, 4U, ~0U, 0U);
-  if (::chdir(child.working_directory) == 0) {
+  const bool is_who_it_shall_be = child.user == nullptr || become(*child.user);
+  if (is_who_it_shall_be && ::chdir(child.working_directory) == 0) {
+    // The change of ids has cleared it.
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::execve(child.argv[0], child.argv, child.environment);
   }
   const int problem = errno;
@@ -106,7 +121,7 @@ Result<Outcome> run(const Command& command) {
   if (pid < 0) return os_error(Blame::node, "fork for " + program, errno);
   if (pid == 0) {
     run_child({argv.data(), environment.data(), command.working_directory.c_str(), output.value(),
-               write_end.value()});
+               write_end.value(), command.user ? &*command.user : nullptr});
   }
   ::setpgid(pid, pid);  // in both, so that nobody sees the child in our group
   write_end.reset();

@@ -2,13 +2,22 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/error.hpp"
 
 namespace cloud {
+
+/// Who a program runs as; by default who we are.
+struct Credentials {
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  std::vector<std::uint32_t> groups;
+};
 
 struct Command {
   std::vector<std::string> argv;              ///< argv[0] is an absolute path; never a shell
@@ -18,6 +27,8 @@ struct Command {
       {};  ///< stdout and stderr are appended here (made 0600); "" means /dev/null
   std::chrono::milliseconds timeout{60'000};
   std::function<bool()> cancelled = {};  ///< polled; may be empty
+  /// Such a program may write 64 KiB to its output at most: it is not root's to bound.
+  std::optional<Credentials> user = {};
 };
 
 struct Outcome {

@@ -28,9 +28,10 @@ set(layers
     "sdk/include/.*|spank-cloud/(backend_abi.h|(backend|descriptor|id_map).hpp)"
     "backends/lxc/.*|(backends/lxc|spank-cloud)/.*"
     "backends/null/.*|(backends/null|spank-cloud)/.*"
+    "core/machine/(guest_request|ssh_command)\\.(hpp|cpp)|core/(error|machine/guest_request|machine/ssh_command).hpp"
     "core/(error|job/request|job/published_state)\\.(hpp|cpp)|core/(error|job/request|job/published_state|system/unique_fd).hpp"
     "spank/.*|spank/.*|core/(error|job/request|job/published_state|system/atomic_file).hpp"
-    "tools/(enter|machine_entry)\\..*|tools/machine_entry.hpp|core/(error|job/published_state|system/unique_fd).hpp"
+    "tools/(enter|machine_entry|ssh_entry|task_signals)\\..*|tools/(machine_entry|ssh_entry|task_signals).hpp|core/(error|job/published_state|machine/guest_request|machine/ssh_command|system/unique_fd).hpp"
     "core/.*|core/.*|spank-cloud/backend_abi.h"
     "hooks/.*|hooks/.*|core/.*"
     "tools/.*|tools/.*|core/.*")

@@ -74,7 +74,7 @@ text=$(as_user salloc -Q --cloud-type=lxc srun -Q --cloud-type=null hostname 2>&
 has "a step of another type than its job's" "this step asks for --cloud-type=null and its job has a machine of type lxc" "$text"
 text=$(run --cloud=null)
 has "a task that waits says so, with progress" "waiting for the machine for 2 s: booting" "$text"
-has "a machine that tasks cannot enter" "tasks cannot run inside a machine of type null" "$text"
+has "a machine that tasks cannot enter" "tasks cannot run inside this machine of type null" "$text"
 is "such a machine still lives beside its job" "$(hostname)" "$(run --cloud=null --cloud-run=host)"
 sed -i 's/^boot_ms.*/fail_at = "start"/' "$CONFIG"
 refused "a machine that does not start" "backend 'null'" --cloud=null

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/machine/image_digest.hpp"
+
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <memory>
+#include <vector>
+
+#include "core/job/record_store.hpp"
+#include "core/system/atomic_file.hpp"
+#include "core/system/unique_fd.hpp"
+
+namespace cloud {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kOthersRead = 10min;  ///< somebody else's reading of the same file
+
+std::string hex(const unsigned char* bytes, std::size_t count) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  for (std::size_t i = 0; i < count; ++i) {
+    text += kDigits[bytes[i] >> 4];
+    text += kDigits[bytes[i] & 15];
+  }
+  return text;
+}
+
+Result<std::string> sha256_of(int fd, const std::string& path) {
+  const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context{::EVP_MD_CTX_new(),
+                                                                   ::EVP_MD_CTX_free};
+  if (!context || ::EVP_DigestInit_ex(context.get(), ::EVP_sha256(), nullptr) != 1) {
+    return Error{Blame::node, "libcrypto has no SHA-256"};
+  }
+  std::vector<unsigned char> buffer(std::size_t{1} << 20);
+  for (;;) {
+    const auto count = ::read(fd, buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return os_error(Blame::node, "read " + path, errno);
+    if (count == 0) break;
+    ::EVP_DigestUpdate(context.get(), buffer.data(), static_cast<std::size_t>(count));
+  }
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned int size = 0;
+  ::EVP_DigestFinal_ex(context.get(), digest.data(), &size);
+  return hex(digest.data(), size);
+}
+
+std::string version_of(const struct stat& status) {
+  const auto time = [](const timespec& at) {
+    return std::to_string(at.tv_sec) + "." + std::to_string(at.tv_nsec);
+  };
+  return std::to_string(status.st_dev) + " " + std::to_string(status.st_ino) + " " +
+         std::to_string(status.st_size) + " " + time(status.st_mtim) + " " + time(status.st_ctim);
+}
+
+// A file name for a path: its digest.
+std::string name_of(const std::string& path) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned int size = 0;
+  ::EVP_Digest(path.data(), path.size(), digest.data(), &size, ::EVP_sha256(), nullptr);
+  return hex(digest.data(), 16);
+}
+
+Result<std::string> remembered_digest(const std::string& path, const std::string& folder) {
+  const auto note = folder + "/" + name_of(path);
+  const UniqueFd lock{
+      ::open((note + ".lock").c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600)};
+  if (!lock) return os_error(Blame::node, "open " + note + ".lock", errno);
+  if (auto locked = lock_exclusively(lock.value(), note, kOthersRead); !locked) {
+    return std::move(locked).error();
+  }
+  const UniqueFd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  struct stat status {};
+  if (!file || ::fstat(file.value(), &status) != 0) {
+    return os_error(Blame::site, "open image " + path, errno);
+  }
+  if (!S_ISREG(status.st_mode)) return Error{Blame::site, "image " + path + " is no regular file"};
+  const auto version = version_of(status);
+  if (const auto known = read_file(note, 4096)) {
+    const auto end = known->find('\n');
+    if (end != std::string::npos && known->substr(0, end) == version) {
+      return known->substr(end + 1, 64);
+    }
+  }
+  auto digest = sha256_of(file.value(), path);
+  if (!digest) return digest;
+  struct stat after {};
+  if (::fstat(file.value(), &after) != 0 || version_of(after) != version) {
+    return Error{Blame::site, "image " + path + " is being changed: replace images by rename"};
+  }
+  if (auto saved = write_file(note, version + "\n" + *digest + "\n", {.mode = 0600, .owner = {}});
+      !saved) {
+    return std::move(saved).error();
+  }
+  return digest;
+}
+
+Result<void> check_one(const ImageConfig& image, const std::string& path, const std::string& pinned,
+                       const std::string& folder) {
+  if (pinned.empty()) return {};
+  const auto digest = remembered_digest(path, folder);
+  if (!digest) return digest.error();
+  if (*digest == pinned) return {};
+  return Error{Blame::site, image.where.text() + ": " + path + " of image '" + image.name +
+                                "' has the SHA-256 " + *digest + " and shall have " + pinned};
+}
+
+}  // namespace
+
+Result<void> check_image_digests(const ImageConfig& image, const std::string& folder) {
+  if (image.sha256.empty() && image.initrd_sha256.empty()) return {};
+  if (auto made = make_directories(folder, 0700); !made) return made;
+  if (auto good = check_one(image, image.path, image.sha256, folder); !good) return good;
+  return check_one(image, image.initrd, image.initrd_sha256, folder);
+}
+
+}  // namespace cloud

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/machine/machine_keys.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "core/machine/ssh_command.hpp"
+#include "core/system/atomic_file.hpp"
+#include "core/system/subprocess.hpp"
+#include "core/system/tree_removal.hpp"
+
+namespace cloud {
+namespace {
+
+struct KeyPair {
+  std::string secret, open;
+};
+
+Result<KeyPair> make_key(const std::string& file) {
+  const auto outcome = run({.argv = {"/usr/bin/ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C",
+                                     "spank-cloud", "-f", file}});
+  if (!outcome) return outcome.error();
+  if (outcome->kind != Outcome::Kind::exited || outcome->code != 0) {
+    return Error{Blame::node, "ssh-keygen could not make " + file + " (is the disk full?)"};
+  }
+  auto secret = read_file(file, 1 << 16);
+  if (!secret) return std::move(secret).error();
+  auto open = read_file(file + ".pub", 1 << 16);
+  if (!open) return std::move(open).error();
+  return KeyPair{*std::move(secret), *std::move(open)};
+}
+
+// "ssh-ed25519 AAAA... comment" without the comment.
+std::string type_and_key(const std::string& line) {
+  return line.substr(0, line.find(' ', line.find(' ') + 1));
+}
+
+Result<void> publish(const std::string& dir, const std::string& machine, const MachineUser& user,
+                     const KeyPair& login, const KeyPair& host) {
+  if (auto made = make_directories(dir + "/ssh", 0755); !made) return made;
+  const FileOwner owner{user.uid, user.gid};
+  if (auto written = write_file(ssh_key_file(dir), login.secret,
+                                {.mode = 0400, .owner = owner, .durable = false});
+      !written) {
+    return written;
+  }
+  if (auto written =
+          write_file(ssh_known_hosts_file(dir), machine + " " + type_and_key(host.open) + "\n",
+                     {.mode = 0444, .owner = {}, .durable = false});
+      !written) {
+    return written;
+  }
+  const auto sockets = ssh_socket_folder(dir);
+  if (auto made = make_directories(sockets, 0700); !made) return made;
+  if (::chown(sockets.c_str(), user.uid, user.gid) != 0) {
+    return os_error(Blame::node, "change the owner of " + sockets, errno);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<MachineKeys> make_machine_keys(const std::string& scratch, const std::string& dir,
+                                      const std::string& machine, const MachineUser& user) {
+  const auto folder = scratch + "/keys";
+  // ssh-keygen asks before it overwrites.
+  if (auto removed = remove_tree(folder); !removed) return std::move(removed).error();
+  if (auto made = make_directories(folder, 0700); !made) return std::move(made).error();
+  const auto login = make_key(folder + "/login");
+  if (!login) return login.error();
+  const auto host = make_key(folder + "/host");
+  if (!host) return host.error();
+  if (auto removed = remove_tree(folder); !removed) return std::move(removed).error();
+  if (auto published = publish(dir, machine, user, *login, *host); !published) {
+    return std::move(published).error();
+  }
+  return MachineKeys{login->open, host->secret, host->open};
+}
+
+}  // namespace cloud

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "core/error.hpp"
+#include "core/job/published_state.hpp"
+#include "core/machine/spec.hpp"
+
+namespace cloud {
+
+/// Makes the keys of one machine with ssh-keygen(1), in `scratch` (root's alone, emptied of them
+/// again), and puts what `enter` needs below `dir`, the folder of the published state: the private
+/// key for the user alone, the host key for nobody to change, the folder of the connection's
+/// socket.
+[[nodiscard]] Result<MachineKeys> make_machine_keys(const std::string& scratch,
+                                                    const std::string& dir,
+                                                    const std::string& machine,
+                                                    const MachineUser& user);
+
+}  // namespace cloud

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hooks/spec_builder.hpp"
+
+#include <sys/stat.h>
+
+#include <cstdlib>
+
+#include "core/job/cgroup.hpp"
+#include "core/machine/machine_plan.hpp"
+#include "core/machine/user_account.hpp"
+#include "core/system/atomic_file.hpp"
+
+namespace cloud {
+namespace {
+
+constexpr std::uint64_t kNoLimit = std::uint64_t{1} << 50;
+
+}  // namespace
+
+Result<MachineSpec> SpecBuilder::build() {
+  auto planned = plan_machine(config_, record_);
+  if (!planned) return std::move(planned).error();
+  auto spec = *std::move(planned);
+  auto user = look_up_user(record_);
+  if (!user) return std::move(user).error();
+  spec.user = *std::move(user);
+  const auto cpus = cgroup_value("cpuset", spec.cgroup, "cpuset.cpus");
+  if (!cpus) return cpus.error();
+  spec.cpus = *cpus;
+  spec.cpu_count = count_cpu_list(*cpus);
+  const auto job_group = spec.cgroup.substr(0, spec.cgroup.find("/step_extern"));
+  const auto limit = cgroup_value("memory", job_group, "memory.limit_in_bytes");
+  if (!limit) return limit.error();
+  const auto bytes = std::strtoull(limit->c_str(), nullptr, 10);
+  spec.memory_bytes = bytes > 0 && bytes < kNoLimit ? bytes : memory_mb_ << 20;
+  if (auto added = add_mounts(spec); !added) return std::move(added).error();
+  if (record_.request->user_data.empty()) return spec;
+  auto text = read_user_data(spec.user);
+  if (!text) return std::move(text).error();
+  spec.user_data = *std::move(text);
+  return spec;
+}
+
+Result<void> SpecBuilder::add_mounts(MachineSpec& spec) {
+  const auto add = [&](MachineMount mount) -> Result<void> {
+    for (const auto& other : spec.mounts) {
+      if (other.target == mount.target) {
+        return Error{Blame::user, "two mounts at " + mount.target + " in the machine"};
+      }
+    }
+    auto source = open_as_user(spec.user, mount.source);
+    if (!source) return std::move(source).error();
+    mount.source_fd = source->value();
+    sources_.push_back(*std::move(source));
+    spec.mounts.push_back(std::move(mount));
+    return {};
+  };
+  if (config_.mount_home && spec.user.home.starts_with('/') && spec.user.home != "/") {
+    // A user without a home on this node still gets a machine.
+    struct stat status {};
+    if (::stat(spec.user.home.c_str(), &status) == 0) {
+      if (auto done = add({spec.user.home, spec.user.home, false, -1}); !done) return done;
+    }
+  }
+  for (const auto& mount : config_.mounts) {
+    auto done = add({mount.source, mount.target, mount.read_only, -1});
+    if (!done) return std::move(done).error().within(mount.where.text());
+  }
+  for (const auto& mount : record_.request->mounts) {
+    auto done = add({mount.source, mount.target, mount.read_only, -1});
+    if (!done) return std::move(done).error().within("--cloud-mount");
+  }
+  return {};
+}
+
+// As the user: root reads no file that a user names.
+Result<std::string> SpecBuilder::read_user_data(const MachineUser& user) const {
+  constexpr std::size_t kUserDataMax = 64 << 10;
+  const auto& path = record_.request->user_data;
+  const auto file = open_as_user(user, path);
+  if (!file) return Error{file.error()}.within("--cloud-user-data");
+  struct stat status {};
+  if (::fstat(file->value(), &status) != 0 || !S_ISREG(status.st_mode)) {
+    return Error{Blame::user, "--cloud-user-data: " + path + " is no regular file"};
+  }
+  auto text = read_file("/proc/self/fd/" + std::to_string(file->value()), kUserDataMax);
+  if (!text) return Error{Blame::user, "--cloud-user-data: " + text.error().message};
+  return text;
+}
+
+}  // namespace cloud
