@@ -50,7 +50,7 @@ node_is_clean() {
     eventually 20 sh -c "sinfo -h -n $node -o %T | sort -u | grep -qxE 'idle|planned'" || left+=" node: $(sinfo -h -n "$node" -o '%N %T %E')"
     left+=$(find "$PLAYGROUND/state/$node/jobs" "$PLAYGROUND/state/$node/machines" "$PLAYGROUND/run/$node/jobs" \
       -mindepth 1 -maxdepth 1 2>/dev/null | sed 's/^/ file:/')
-    left+=$(find /sys/fs/cgroup -path "*slurm_$node/uid_*" -name 'job_*' 2>/dev/null | sed 's/^/ cgroup:/')
+    left+=$(find /sys/fs/cgroup \( -path "*slurm_$node/uid_*" -o -path "*/${node}_slurmstepd.scope/*" \) -name 'job_*' 2>/dev/null | sed 's/^/ cgroup:/')
   done
   left+=$(grep -v '^#' "$LEASES" | grep -v ';;' | sed 's/^/ lease:/')
   left+=$(ip -o link | grep -o ' vc[0-9a-f]\{12\}' | sed 's/^/ veth:/')
