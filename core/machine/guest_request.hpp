@@ -30,12 +30,13 @@ struct GuestLimit {
 inline constexpr std::uint64_t kGuestUnlimited = ~std::uint64_t{0};
 
 struct GuestRequest {
-  std::string working_directory;  ///< absolute, or "" for the user's home
+  std::string working_directory = {};  ///< absolute, or "" for the user's home
   mode_t umask = 0022;
-  std::vector<GuestLimit> limits;
-  std::vector<std::string> environment;  ///< NAME=VALUE, and all that the task gets
-  std::vector<std::string> command;      ///< at least argv[0]
-  std::string script;  ///< the text of a batch script, which runs in the place of command[0]; or ""
+  std::vector<GuestLimit> limits = {};
+  std::vector<std::string> environment = {};  ///< NAME=VALUE, and all that the task gets
+  std::vector<std::string> command = {};      ///< at least argv[0]
+  std::string script =
+      {};  ///< the text of a batch script, which runs in the place of command[0]; or ""
 };
 
 inline constexpr std::size_t kGuestRequestMax = std::size_t{64} << 20;  ///< bytes of a request

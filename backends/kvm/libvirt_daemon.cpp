@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/kvm/libvirt_daemon.hpp"
+
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+#include <time.h>
+
+#include <cstdlib>
+#include <memory>
+#include <spank-cloud/bounded_call.hpp>
+#include <sstream>
+
+#include "backends/kvm/domain_xml.hpp"
+
+namespace cloud::kvm {
+namespace {
+
+using sdk::Deadline;
+using sdk::Failure;
+
+// To reach a daemon that is just being restarted, 250 ms apart. A clean-up can do without it.
+constexpr int kPatient = 20;
+constexpr int kHasty = 2;
+
+using Connection = std::unique_ptr<virConnect, int (*)(virConnect*)>;
+using Domain = std::unique_ptr<virDomain, int (*)(virDomain*)>;
+using Filter = std::unique_ptr<virNWFilter, int (*)(virNWFilter*)>;
+using Text = std::unique_ptr<char, void (*)(void*)>;
+
+std::string last_words() {
+  const auto* error = virGetLastError();
+  return error == nullptr || error->message == nullptr ? "no reason given" : error->message;
+}
+
+Failure failure(std::int32_t code, const std::string& what) {
+  return Failure{code, what + ": " + last_words()};
+}
+
+Connection connect(const std::string& uri, int attempts) {
+  virSetErrorFunc(nullptr, [](void*, virErrorPtr) {});
+  for (int attempt = 1;; ++attempt) {
+    Connection connection{virConnectOpen(uri.c_str()), virConnectClose};
+    if (connection) return connection;
+    if (attempt == attempts) {
+      throw failure(CLOUD_E_NODE, "libvirtd cannot be reached at " + uri);
+    }
+    const timespec nap{0, 250000000};
+    ::nanosleep(&nap, nullptr);
+  }
+}
+
+Domain find(virConnect* connection, const std::string& name) {
+  return {virDomainLookupByName(connection, name.c_str()), virDomainFree};
+}
+
+bool is_ours(virDomain* domain) {
+  const Text xml{virDomainGetXMLDesc(domain, 0), std::free};
+  return xml && job_of_domain(xml.get()) != 0;
+}
+
+Domain find_ours(virConnect* connection, const std::string& name) {
+  auto domain = find(connection, name);
+  if (!domain) {
+    const auto* error = virGetLastError();
+    if (error != nullptr && error->code != VIR_ERR_NO_DOMAIN) {
+      throw failure(CLOUD_E_NODE, "look for domain " + name);
+    }
+    return domain;
+  }
+  if (!is_ours(domain.get())) {
+    throw Failure{CLOUD_E_INTERNAL, "the domain " + name +
+                                        " of libvirt does not carry our mark: it "
+                                        "was left alone"};
+  }
+  return domain;
+}
+
+}  // namespace
+
+std::string LibvirtDaemon::ask(const std::string& what,
+                               const std::function<std::string(virConnect*)>& question,
+                               Deadline deadline, const sdk::Host* host) const {
+  const auto body = [&] {
+    const auto connection = connect(uri_, host != nullptr ? kPatient : kHasty);
+    return question(connection.get());
+  };
+  return sdk::bounded_call(what, body, deadline, host);
+}
+
+std::string LibvirtDaemon::version(Deadline deadline) const {
+  return ask(
+      "ask libvirtd for its version",
+      [](virConnect* connection) {
+        unsigned long number = 0;
+        if (virConnectGetLibVersion(connection, &number) != 0) {
+          throw failure(CLOUD_E_NODE, "ask libvirtd for its version");
+        }
+        return std::to_string(number / 1000000) + "." + std::to_string(number / 1000 % 1000) + "." +
+               std::to_string(number % 1000);
+      },
+      deadline);
+}
+
+void LibvirtDaemon::define_filter(const std::string& name, const std::string& xml,
+                                  Deadline deadline, const sdk::Host& host) const {
+  ask(
+      "define the network filter " + name,
+      [&](virConnect* connection) -> std::string {
+        const Filter known{virNWFilterLookupByName(connection, name.c_str()), virNWFilterFree};
+        // Redefining a filter makes libvirtd write the rules of every machine anew.
+        if (known) return "known";
+        const Filter defined{virNWFilterDefineXML(connection, xml.c_str()), virNWFilterFree};
+        if (!defined) throw failure(CLOUD_E_NODE, "define the network filter " + name);
+        return "defined";
+      },
+      deadline, &host);
+}
+
+void LibvirtDaemon::create_paused(const std::string& name, const std::string& xml,
+                                  Deadline deadline, const sdk::Host& host) const {
+  ask(
+      "start domain " + name,
+      [&](virConnect* connection) -> std::string {
+        if (find(connection, name)) {
+          throw Failure{CLOUD_E_NODE,
+                        "libvirt has a domain " + name +
+                            " already, which is left alone: remove it (virsh destroy " + name +
+                            "; virsh undefine " + name + ")"};
+        }
+        const Domain made{virDomainCreateXML(connection, xml.c_str(), VIR_DOMAIN_START_PAUSED),
+                          virDomainFree};
+        if (!made) throw failure(CLOUD_E_NODE, "libvirt could not start the machine");
+        return {};
+      },
+      deadline, &host);
+}
+
+void LibvirtDaemon::resume(const std::string& name, Deadline deadline,
+                           const sdk::Host& host) const {
+  ask(
+      "let domain " + name + " run",
+      [&](virConnect* connection) -> std::string {
+        const auto domain = find(connection, name);
+        if (!domain || virDomainResume(domain.get()) != 0) {
+          throw failure(CLOUD_E_NODE, "let domain " + name + " run");
+        }
+        return {};
+      },
+      deadline, &host);
+}
+
+bool LibvirtDaemon::shut_down(const std::string& name, Deadline deadline) const {
+  return ask(
+             "shut down domain " + name,
+             [&](virConnect* connection) -> std::string {
+               const auto domain = find_ours(connection, name);
+               if (!domain) return "absent";
+               if (virDomainShutdownFlags(domain.get(), VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN) != 0) {
+                 throw failure(CLOUD_E_NODE, "shut down domain " + name);
+               }
+               return "asked";
+             },
+             deadline) == "asked";
+}
+
+bool LibvirtDaemon::destroy(const std::string& name, Deadline deadline) const {
+  return ask(
+             "destroy domain " + name,
+             [&](virConnect* connection) -> std::string {
+               const auto domain = find_ours(connection, name);
+               if (!domain) return "absent";
+               if (virDomainDestroy(domain.get()) != 0) {
+                 const auto* error = virGetLastError();
+                 // It has ended in between, and with it, being transient, its definition.
+                 if (error != nullptr && error->code != VIR_ERR_NO_DOMAIN &&
+                     error->code != VIR_ERR_OPERATION_INVALID) {
+                   throw failure(CLOUD_E_NODE, "destroy domain " + name);
+                 }
+               }
+               return "destroyed";
+             },
+             deadline) == "destroyed";
+}
+
+std::vector<std::string> LibvirtDaemon::list(Deadline deadline) const {
+  const auto text = ask(
+      "list the domains",
+      [](virConnect* connection) {
+        virDomainPtr* domains = nullptr;
+        const int count = virConnectListAllDomains(connection, &domains, 0);
+        if (count < 0) throw failure(CLOUD_E_NODE, "list the domains of libvirt");
+        std::string names;
+        for (int i = 0; i < count; ++i) {
+          const Domain domain{domains[i], virDomainFree};
+          if (is_ours(domain.get())) names += std::string{virDomainGetName(domain.get())} + "\n";
+        }
+        std::free(domains);  // NOLINT(bugprone-multi-level-implicit-pointer-conversion)
+        return names;
+      },
+      deadline);
+  std::vector<std::string> names;
+  std::istringstream lines{text};
+  for (std::string line; std::getline(lines, line);) names.push_back(line);
+  return names;
+}
+
+}  // namespace cloud::kvm

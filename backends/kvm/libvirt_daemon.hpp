@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// libvirtd is not ours: it may be down, restart, hang or be slow. Each question is asked by a child
+// process with a connection of its own and a deadline.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <spank-cloud/backend.hpp>
+#include <string>
+#include <vector>
+
+struct _virConnect;
+
+namespace cloud::kvm {
+
+class LibvirtDaemon {
+ public:
+  explicit LibvirtDaemon(std::string uri) : uri_{std::move(uri)} {}
+
+  /// All throw sdk::Failure: CLOUD_E_NODE where libvirtd is out of reach, with its own words,
+  /// CLOUD_E_TIMEOUT at the deadline, CLOUD_E_CANCELLED where `host` says so.
+
+  /// Its version, as "9.0.0".
+  [[nodiscard]] std::string version(sdk::Deadline deadline) const;
+  /// Defines the network filter where it is missing or another text.
+  void define_filter(const std::string& name, const std::string& xml, sdk::Deadline deadline,
+                     const sdk::Host& host) const;
+  /// Starts a transient domain whose processors do not run yet. A domain of that name that is there
+  /// already is refused, whosever it is.
+  void create_paused(const std::string& name, const std::string& xml, sdk::Deadline deadline,
+                     const sdk::Host& host) const;
+  void resume(const std::string& name, sdk::Deadline deadline, const sdk::Host& host) const;
+  /// Asks a domain of ours to shut down; false where there is none of that name.
+  bool shut_down(const std::string& name, sdk::Deadline deadline) const;
+  /// Ends a domain of ours and forgets it; false where there is none of that name. Throws
+  /// CLOUD_E_INTERNAL where it is not ours.
+  bool destroy(const std::string& name, sdk::Deadline deadline) const;
+  /// The names of the domains that carry our mark.
+  [[nodiscard]] std::vector<std::string> list(sdk::Deadline deadline) const;
+
+ private:
+  std::string ask(const std::string& what, const std::function<std::string(_virConnect*)>& question,
+                  sdk::Deadline deadline, const sdk::Host* host = nullptr) const;
+
+  std::string uri_;
+};
+
+}  // namespace cloud::kvm

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+namespace cloud::kvm {
+
+inline constexpr const char* kNetworkFilter = "spank-cloud";
+
+/// The filter of every machine: it sends from its own MAC and leased address alone, by ARP and IPv4
+/// alone.
+[[nodiscard]] std::string network_filter_xml();
+
+}  // namespace cloud::kvm
