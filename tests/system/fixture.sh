@@ -8,10 +8,13 @@ if [ "$(id -u)" != 0 ] || [ -z "${PLAYGROUND:-}" ]; then
   exit 77
 fi
 case $1 in
-  up) "$here/../cluster/playground" up --dir "$PLAYGROUND" --build "$2" --second-node n2 ;;
+  up)
+    # From here, as there is no network in the namespace where the tests run.
+    "$here/../../images/build" minimal "$2/images" >/dev/null
+    "$here/../cluster/playground" up --dir "$PLAYGROUND" --build "$2" --second-node n2 --kvm "$2/images"
+    ;;
   down) "$here/../cluster/playground" down --dir "$PLAYGROUND" ;;
   run)
-    # From here, as there is no network in the namespace where the tests run.
     if [ "$2" = systemd.sh ] && [ ! -d "$PLAYGROUND/images/debian" ]; then
       mmdebstrap --quiet --variant=minbase --include=systemd-sysv,dbus bookworm "$PLAYGROUND/images/debian.new"
       mv "$PLAYGROUND/images/debian.new" "$PLAYGROUND/images/debian"

@@ -145,7 +145,7 @@ is "reconcile leaves a job alone that has just begun" yes "$(test -e "$STATE/job
 sed -i 's/"boot_id": "[^"]*"/"boot_id": "another-boot"/' "$STATE/jobs/888005/record.json"
 cloudctl reconcile >reconcile.log 2>&1; is "reconcile after a reboot" 0 $?
 is "releases what the dead job held" no "$(test -e "$STATE/jobs/888005" || grep -q 888005 "$LEASES" && echo yes || echo no)"
-has "cloudctl check finds no mistake" "no mistakes; backends: lxc" "$(cloudctl check)"
+has "cloudctl check finds no mistake" "no mistakes; backends: kvm, lxc" "$(cloudctl check)"
 for damage in '' '{' '{}' 'null' '[1,2' "$(head -c 3000 /dev/urandom | tr -d '\0')" '{"version": 99}'; do
   hook prolog 888006 >/dev/null 2>&1
   printf %s "$damage" >"$STATE/jobs/888006/record.json"

@@ -10,7 +10,7 @@ refused() {  # NAME PART OPTION...
   if [ $? = 0 ]; then fail "$name: the job ran"; else has "$name" "$part" "$text"; fi
 }
 long=$(printf 'a%.0s' $(seq 300))
-refused "unknown type" "choose lxc" --cloud-type=kvm
+refused "unknown type" "choose kvm or lxc" --cloud-type=xen
 refused "unknown image" "this site has tiny, tiny-squashfs" --cloud=lxc --cloud-image=nope
 refused "lone image" "needs a type" --cloud-image=tiny
 refused "contradiction" "contradict" --cloud=lxc --cloud-type=kvm
@@ -69,7 +69,7 @@ broken "backend folder" "does not exist" "s#spank-cloud/backends#spank-cloud/nob
 # A second type: machines that only exist on paper, and take 3 s to boot.
 cp "$CONFIG" config.saved
 printf '[backend.null]\nimage = "tiny"\nregistry = "%s/run/null"\nboot_ms = 3000\n' "$PLAYGROUND" >>"$CONFIG"
-has "srun --help lists the enabled types" "--cloud-type=[lxc|null]" "$(as_user srun --help)"
+has "srun --help lists the enabled types" "--cloud-type=[kvm|lxc|null]" "$(as_user srun --help)"
 text=$(as_user salloc -Q --cloud-type=lxc srun -Q --cloud-type=null hostname 2>&1)
 has "a step of another type than its job's" "this step asks for --cloud-type=null and its job has a machine of type lxc" "$text"
 text=$(run --cloud=null)

@@ -120,7 +120,6 @@ TEST(DomainXml, RunsAsTheUserAndLeavesFilesTheirOwners) {
   EXPECT_EQ(text_at(domain, "/domain/seclabel[@model='dac'][@type='static']/label"), "+1000:+100");
   EXPECT_EQ(at(domain, "/domain/seclabel/@relabel"), "no");
   EXPECT_EQ(domain.select_nodes("//source[@file]").size(), 3U);
-  EXPECT_EQ(domain.select_nodes("//source[@file]/seclabel[@relabel='no']").size(), 3U);
   EXPECT_EQ(at(domain, "/domain/devices/disk/backingStore/source/@file"), "/images/deb.qcow2");
   EXPECT_EQ(at(domain, "/domain/devices/disk/backingStore/format/@type"), "qcow2");
   EXPECT_EQ(domain.select_nodes("/domain/devices/disk[target/@dev='vdb']/readonly").size(), 1U);
