@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "core/job/cgroup.hpp"
+#include "core/job/oom_count.hpp"
 #include "core/log.hpp"
 #include "core/machine/boot_watch.hpp"
 #include "core/machine/image_digest.hpp"
@@ -234,7 +235,7 @@ Result<void> MachineKeeper::wait_for_ssh(const MachineSpec& spec) {
 
 Result<void> MachineKeeper::machine_is_alive() {
   if (!main_process_ || !has_ended(main_process_, 0ms)) return {};
-  return Error{Blame::node, "the machine has ended while it booted"};
+  return Error{Blame::node, end_of_machine() + ", while it booted"};
 }
 
 void MachineKeeper::become_ready() {
@@ -263,13 +264,21 @@ Result<void> MachineKeeper::leave_machine() {
   return {};
 }
 
+std::string MachineKeeper::end_of_machine() const {
+  // Of the machine's own group: what its job's other processes take is not its fault.
+  return oom_kills(record_.machine->cgroup) > 0
+             ? "the machine has ended: the job has run out of memory, and the kernel chose the "
+               "machine; ask for more (--mem)"
+             : "the machine has ended by itself";
+}
+
 void MachineKeeper::watch() {
   auto gone_since = std::chrono::steady_clock::time_point::max();
   while (!cancelled_()) {
     if (main_process_ && has_ended(main_process_, 200ms)) {
       main_process_.reset();
       // Also what an epilog or scancel does: then nobody reads it any more.
-      publisher_->state().reason = "the machine has ended by itself";
+      publisher_->state().reason = end_of_machine();
       publish(MachinePhase::ended);
       publisher_->log(publisher_->state().reason);
     } else if (!main_process_) {

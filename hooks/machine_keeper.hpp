@@ -48,6 +48,7 @@ class MachineKeeper {
   [[nodiscard]] Result<void> prepare_entry(MachineSpec& spec);
   [[nodiscard]] Result<void> wait_for_ssh(const MachineSpec& spec);
   [[nodiscard]] Result<void> machine_is_alive();
+  [[nodiscard]] std::string end_of_machine() const;
   void become_ready();
   void remove_failed_machine();
   void watch();

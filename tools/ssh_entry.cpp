@@ -16,11 +16,13 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <optional>
 #include <string_view>
+#include <thread>
 
 #include "core/machine/guest_request.hpp"
 #include "core/machine/ssh_command.hpp"
@@ -158,13 +160,24 @@ std::optional<int> ended_with(std::string_view text) {
   return std::nullopt;
 }
 
+// Why the machine has gone, where its keeper says so within a moment.
+std::string end_of(const Session& session) {
+  for (int round = 0; round < 20; ++round) {
+    const auto state = read_published_state(session.target.dir);
+    if (!state) break;
+    if (state->phase == MachinePhase::ended) return ": " + state->reason;
+    std::this_thread::sleep_for(std::chrono::milliseconds{100});
+  }
+  return {};
+}
+
 [[noreturn]] void end_like_task(const Session& session, const std::string& token, int status) {
   // ssh says 255 where it failed itself, and a task that died of a signal looks like an exit.
   constexpr int kAmbiguous = 128;
   if (WIFEXITED(status) && WEXITSTATUS(status) < kAmbiguous) ::_exit(WEXITSTATUS(status));
   const auto answer = ask(session, "status " + token, "");
   if (const auto real = ended_with(answer.text); real && answer.status == 0) end_like(*real);
-  refuse("the connection to the machine broke while the task was running");
+  refuse("the connection to the machine broke while the task was running" + end_of(session));
 }
 
 }  // namespace

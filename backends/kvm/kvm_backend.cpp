@@ -22,6 +22,7 @@
 #include "backends/kvm/console_socket.hpp"
 #include "backends/kvm/domain_xml.hpp"
 #include "backends/kvm/host_cpus.hpp"
+#include "backends/kvm/libvirt_cgroups.hpp"
 #include "backends/kvm/libvirt_daemon.hpp"
 #include "backends/kvm/network_filter.hpp"
 #include "backends/kvm/qemu_process.hpp"
@@ -241,6 +242,7 @@ class KvmBackend {
                                         " of machine '" + ref.name + "', does not die"};
       }
     }
+    remove_libvirt_cgroups(ref.name);
   }
 
   void list(const std::function<void(const std::string&)>& visit) {

@@ -98,12 +98,12 @@ std::string own_user_data(const cloud_machine_spec& spec) {
       {"ssh_keys",
        {{"ed25519_private", spec.ssh->host_key}, {"ed25519_public", spec.ssh->host_key_public}}},
       {"bootcmd",
-       json::array({json::array({"sh", "-c",
-                                 "mkdir -p /run/.spank-cloud-seed && { mountpoint -q "
-                                 "/run/.spank-cloud-seed || mount -o ro LABEL=cidata "
-                                 "/run/.spank-cloud-seed; } && ln -sfn "
-                                 "/run/.spank-cloud-seed/spank-cloud /run/spank-cloud && sh "
-                                 "/run/spank-cloud/setup"})})}};
+       {{"mkdir", "-p", "/run/spank-cloud"},
+        {"mount", "-t", "iso9660", "-o", "ro,nosuid,nodev", "/dev/disk/by-label/cidata",
+         "/run/spank-cloud"},
+        // The folder that is ours over the disk: user-data is out of sight then.
+        {"mount", "--bind", "/run/spank-cloud/spank-cloud", "/run/spank-cloud"},
+        {"sh", "/run/spank-cloud/setup"}}}};
   return "#cloud-config\n" + config.dump(1) + "\n";
 }
 

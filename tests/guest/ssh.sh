@@ -1,14 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# ssh.sh openssh|dropbear PROGRAM: runs the guest program as an ordinary user behind a real ssh server,
-# with one multiplexed connection as the host has it. In namespaces of its own (net, mount, pid), so
+# ssh.sh PROGRAM: runs the guest program as an ordinary user behind a real OpenSSH server, with one multiplexed connection as the host has it. In namespaces of its own (net, mount, pid), so
 # nothing is left of it whatever happens.
 set -uo pipefail
-server=$1 program=$2
+program=$1
 [ "$(id -u)" = 0 ] || { echo "skipped: needs root for namespaces of its own"; exit 77; }
 if [ -z "${IN_NAMESPACE:-}" ]; then
-  IN_NAMESPACE=1 exec unshare --net --mount --pid --fork --kill-child --mount-proc "$0" "$@"
+  # unshare itself ignores what would end it; with it ends all that is in there.
+  IN_NAMESPACE=1 unshare --net --mount --pid --fork --kill-child --mount-proc "$0" "$@" &
+  trap 'kill -9 $!; exit 130' INT TERM HUP
+  wait $!
+  exit
 fi
 
 # A user, an empty /run and /dev/shm, and a home of the test's own.
@@ -27,18 +30,10 @@ ssh-keygen -q -t ed25519 -N '' -f /mnt/key
 cp /mnt/key.pub /mnt/home/.ssh/authorized_keys
 chown -R 54321:54321 /mnt/home
 chmod 700 /mnt/home /mnt/home/.ssh
-case $server in
-  openssh)
-    ssh-keygen -q -t ed25519 -N '' -f /mnt/host_key
-    printf '%s\n' 'ListenAddress 127.0.0.1' 'Port 2222' 'HostKey /mnt/host_key' 'UsePAM no' 'MaxSessions 1000' \
-      'PidFile none' >/mnt/sshd_config
-    /usr/sbin/sshd -f /mnt/sshd_config -E /mnt/sshd.log
-    ;;
-  dropbear)
-    dropbearkey -t ed25519 -f /mnt/host_key >/dev/null
-    dropbear -E -r /mnt/host_key -p 127.0.0.1:2222 -P /run/dropbear.pid 2>/mnt/sshd.log
-    ;;
-esac
+ssh-keygen -q -t ed25519 -N '' -f /mnt/host_key
+printf '%s\n' 'ListenAddress 127.0.0.1' 'Port 2222' 'HostKey /mnt/host_key' 'UsePAM no' 'MaxSessions 1000' \
+  'PidFile none' >/mnt/sshd_config
+/usr/sbin/sshd -f /mnt/sshd_config -E /mnt/sshd.log
 
 failures=0
 fail() { echo "not ok - $*"; failures=$((failures + 1)); }
@@ -169,7 +164,7 @@ is "Ctrl-C interrupts" "130 signalled 2" "$ends $(status)"
 prepare bash -c 'sleep 1; echo over'
 has "Ctrl-Z stops nobody who could not continue" over "$( (eventually 10 sleeps; printf '\032'; sleep 3) | terminal)"
 prepare bash --norc -i
-has "job control" "Stopped" "$(printf 'sleep 1000\n' | (cat; sleep 1; printf '\032'; sleep 1; printf 'jobs; kill -9 %%1; wait; exit 5\n'; sleep 2) | terminal 2>&1)"
+has "job control" "Stopped" "$(printf 'sleep 1000\n' | (cat; sleep 1; printf '\032'; sleep 1; printf 'jobs\nexit 5\nexit 5\n'; sleep 2) | terminal 2>&1)"
 is "of an interactive shell" "exited 5" "$(status)"
 
 # Slurm kills a step's processes: the client of the connection, not the connection.
