@@ -2,6 +2,7 @@
 #include "backends/kvm/domain_xml.hpp"
 
 #include <charconv>
+#include <spank-cloud/interface_name.hpp>
 #include <sstream>
 #include <string_view>
 
@@ -234,6 +235,19 @@ std::uint64_t job_of_domain(const std::string& xml) {
     }
   }
   return 0;
+}
+
+std::string owner_of_binding(const std::string& xml) {
+  pugi::xml_document document;
+  if (!document.load_string(xml.c_str())) return {};
+  const auto binding = document.child("filterbinding");
+  const std::string owner = binding.child("owner").child("name").text().get();
+  const std::string device = binding.child("portdev").attribute("name").value();
+  return !owner.empty() && device == nic_name(owner) ? owner : "";
+}
+
+std::string nic_name(const std::string& machine) {
+  return sdk::interface_name("vk", machine);
 }
 
 std::vector<std::uint32_t> parse_cpu_list(const std::string& list) {

@@ -57,6 +57,13 @@ inline constexpr const char* kTagNamespace = "urn:spank-cloud:machine:1";
 /// The job that a domain's XML says it is of, as domain_xml() wrote it; 0 where it is not ours.
 [[nodiscard]] std::uint64_t job_of_domain(const std::string& xml);
 
+/// The machine that filter rules are of, from libvirt's description of a binding; "" where they are
+/// not on an interface of ours.
+[[nodiscard]] std::string owner_of_binding(const std::string& xml);
+
+/// What the host's side of a machine's network is called.
+[[nodiscard]] std::string nic_name(const std::string& machine);
+
 /// "0-1,4" as numbers.
 [[nodiscard]] std::vector<std::uint32_t> parse_cpu_list(const std::string& list);
 

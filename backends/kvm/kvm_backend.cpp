@@ -14,7 +14,6 @@
 #include <fstream>
 #include <spank-cloud/backend.hpp>
 #include <spank-cloud/bounded_call.hpp>
-#include <spank-cloud/interface_name.hpp>
 #include <spank-cloud/user_namespace.hpp>
 #include <stdexcept>
 
@@ -230,6 +229,7 @@ class KvmBackend {
   void destroy(const cloud_machine_ref& ref, Deadline deadline) {
     try {
       (void)daemon_.destroy(ref.name, in_seconds(kCleanUpSeconds, deadline));
+      daemon_.forget_filter_of(nic_name(ref.name), in_seconds(kCleanUpSeconds, deadline));
     } catch (const Failure& failure) {
       if (failure.code() == CLOUD_E_INTERNAL) throw;
       // The domain is transient: libvirtd forgets it when it sees that its process has gone.
@@ -304,7 +304,7 @@ class KvmBackend {
     }
     plan.seed = work_dir + "/seed.iso";
     plan.console = work_dir + "/console.sock";
-    plan.nic = sdk::interface_name("vk", spec.name);
+    plan.nic = nic_name(spec.name);
     if (settings.string("firmware", "bios") == "uefi") {
       plan.uefi_code = uefi_code_;
       plan.uefi_state = work_dir + "/uefi.fd";

@@ -5,6 +5,7 @@
 #include <libvirt/virterror.h>
 #include <time.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 #include <spank-cloud/bounded_call.hpp>
@@ -25,6 +26,7 @@ constexpr int kHasty = 2;
 using Connection = std::unique_ptr<virConnect, int (*)(virConnect*)>;
 using Domain = std::unique_ptr<virDomain, int (*)(virDomain*)>;
 using Filter = std::unique_ptr<virNWFilter, int (*)(virNWFilter*)>;
+using Binding = std::unique_ptr<virNWFilterBinding, int (*)(virNWFilterBinding*)>;
 using Text = std::unique_ptr<char, void (*)(void*)>;
 
 std::string last_words() {
@@ -73,6 +75,22 @@ Domain find_ours(virConnect* connection, const std::string& name) {
                                         "was left alone"};
   }
   return domain;
+}
+
+// One a line: the machines that filter rules on interfaces of ours belong to.
+std::string owners_of_filters(virConnect* connection) {
+  virNWFilterBindingPtr* bindings = nullptr;
+  const int count = virConnectListAllNWFilterBindings(connection, &bindings, 0);
+  if (count < 0) throw failure(CLOUD_E_NODE, "list the filter rules of libvirt");
+  std::string names;
+  for (int i = 0; i < count; ++i) {
+    const Binding binding{bindings[i], virNWFilterBindingFree};
+    const Text xml{virNWFilterBindingGetXMLDesc(binding.get(), 0), std::free};
+    const auto owner = xml ? owner_of_binding(xml.get()) : std::string{};
+    if (!owner.empty()) names += owner + "\n";
+  }
+  std::free(bindings);
+  return names;
 }
 
 }  // namespace
@@ -182,6 +200,20 @@ bool LibvirtDaemon::destroy(const std::string& name, Deadline deadline) const {
              deadline) == "destroyed";
 }
 
+void LibvirtDaemon::forget_filter_of(const std::string& nic, Deadline deadline) const {
+  ask(
+      "remove the filter rules of " + nic,
+      [&](virConnect* connection) -> std::string {
+        const Binding binding{virNWFilterBindingLookupByPortDev(connection, nic.c_str()),
+                              virNWFilterBindingFree};
+        if (binding && virNWFilterBindingDelete(binding.get()) != 0) {
+          throw failure(CLOUD_E_NODE, "remove the filter rules of " + nic);
+        }
+        return {};
+      },
+      deadline);
+}
+
 std::vector<std::string> LibvirtDaemon::list(Deadline deadline) const {
   const auto text = ask(
       "list the domains",
@@ -194,13 +226,15 @@ std::vector<std::string> LibvirtDaemon::list(Deadline deadline) const {
           const Domain domain{domains[i], virDomainFree};
           if (is_ours(domain.get())) names += std::string{virDomainGetName(domain.get())} + "\n";
         }
-        std::free(domains);  // NOLINT(bugprone-multi-level-implicit-pointer-conversion)
-        return names;
+        std::free(domains);
+        return names + owners_of_filters(connection);
       },
       deadline);
   std::vector<std::string> names;
   std::istringstream lines{text};
-  for (std::string line; std::getline(lines, line);) names.push_back(line);
+  for (std::string line; std::getline(lines, line);) {
+    if (std::find(names.begin(), names.end(), line) == names.end()) names.push_back(line);
+  }
   return names;
 }
 

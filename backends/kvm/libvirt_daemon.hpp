@@ -36,7 +36,11 @@ class LibvirtDaemon {
   /// Ends a domain of ours and forgets it; false where there is none of that name. Throws
   /// CLOUD_E_INTERNAL where it is not ours.
   bool destroy(const std::string& name, sdk::Deadline deadline) const;
-  /// The names of the domains that carry our mark.
+  /// Removes the filter rules of a network interface that has gone: libvirtd keeps those of a
+  /// domain that ended while it was away.
+  void forget_filter_of(const std::string& nic, sdk::Deadline deadline) const;
+  /// The names of the domains that carry our mark, and of those of which only filter rules are
+  /// left.
   [[nodiscard]] std::vector<std::string> list(sdk::Deadline deadline) const;
 
  private:

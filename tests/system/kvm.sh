@@ -37,6 +37,24 @@ clean() {
   [ -z "$left" ] && ok "$1 leaves nothing" || fail "$1 leaves:$left"
 }
 
+# As root in the guest, through its console, the machine can try anything.
+# JOB COMMAND: what the command prints there.
+console() { as_user perl -MSocket -e '
+  socket(my $s, AF_UNIX, SOCK_STREAM, 0); connect($s, pack_sockaddr_un($ARGV[0])) or die "console: $!\n";
+  my $mark = time . "x$$";
+  # The halves meet only when the shell has run them.
+  my $line = "echo be\"gins-$mark\"; $ARGV[1]; echo en\"ds-$mark\"\n";
+  select(undef, undef, undef, 0.02), syswrite $s, $_ for split //, "\n$line";
+  my ($all, $end) = ("", time + 40);
+  while (time < $end && $all !~ /ends-$mark/) {
+    my $wanted = ""; vec($wanted, fileno($s), 1) = 1;
+    next unless select($wanted, undef, undef, 1);
+    sysread($s, my $bytes, 4096) or last;
+    $all .= $bytes;
+  }
+  $all =~ s/.*begins-$mark//s;
+  print $all' "$PLAYGROUND/run/$NODE/jobs/$1/console.sock" "$2" 2>&1; }
+
 # ---- tasks
 text=$(run sh -c 'echo "host $(hostname)"; echo "uid $(id -u)"; echo "groups $(id -G)"; echo "cwd $(pwd)"; umask; nproc; uname -r; cat /proc/1/comm
   ip -o -4 addr show eth0; grep nameserver /etc/resolv.conf; echo written >from-the-guest; echo "V=$V"')
@@ -129,12 +147,15 @@ sed -i 's/^\[backend.kvm\]/&\nmemory_overhead_mib = 0\ntb_cache_mib = 32/' "$CON
 machine fat --mem=400
 eventually 40 phase_is "$job" ready
 group=/sys/fs/cgroup/memory/slurm_$NODE/uid_$JOB_UID/job_$job
-text=$(as_user "$PLAYGROUND/run/$NODE/jobs/$job/access" sh -c 'head -c 360m /dev/zero | tail -c 355m | wc -c' 2>&1)
-eventually 20 phase_is "$job" ended && ok "a guest that allocates more than the job has is ended" || fail "the guest: $(state_of "$job" phase), $text"
+as_user "$PLAYGROUND/run/$NODE/jobs/$job/access" sleep 100 >in-the-guest.out 2>&1 &
+inside=$!
+console "$job" 'mount -o remount,size=100% /dev/shm; dd if=/dev/zero of=/dev/shm/all bs=1M' >fat.log
+eventually 20 phase_is "$job" ended && ok "a guest that allocates more than the job has is ended" || fail "the guest: $(state_of "$job" phase), $(tail -3 fat.log)"
 [ "$(find "$group" -name memory.oom_control -exec sed -n 's/^oom_kill //p' {} + | sort -n | tail -1)" -gt 0 ] &&
   ok "by the job's limit" || fail "no OOM kill in the job's group"
 has "the user reads why" "memory" "$(state_of "$job" reason)"
-has "and who was in it, too" "memory" "$text"
+wait $inside
+has "and who was in it, too" "memory" "$(cat in-the-guest.out)"
 scancel "$job"
 cat config.saved >"$CONFIG"
 clean "a guest at the memory limit"
@@ -152,18 +173,6 @@ chmod 755 "$PLAYGROUND"
 out=$(other srun -Q --mem=500 --cloud-type=kvm sh -c "nc -w 3 $gateway 9 </dev/null; echo then; nc -w 3 $address 22 </dev/null" 2>&1)
 has "a guest of another user reaches the gateway" "refused" "${out%then*}"
 lacks "but not the guest beside it" "SSH-" "${out#*then}"
-# As root in the guest, through its console, the machine can try anything.
-console() { as_user perl -MSocket -e '
-  socket(my $s, AF_UNIX, SOCK_STREAM, 0); connect($s, pack_sockaddr_un($ARGV[0])) or die "console: $!\n";
-  syswrite $s, "\n$ARGV[1]; echo done-\$((40+2))\n";
-  my ($all, $end) = ("", time + 30);
-  while (time < $end && $all !~ /done-42/) {
-    my $wanted = ""; vec($wanted, fileno($s), 1) = 1;
-    next unless select($wanted, undef, undef, 1);
-    sysread($s, my $bytes, 4096) or last;
-    $all .= $bytes;
-  }
-  print $all' "$PLAYGROUND/run/$NODE/jobs/$1/console.sock" "$2" 2>&1; }
 has "the console is the machine's root" "uid=0" "$(console "$mine" id)"
 has "an address of its own is answered" "1 packets received" "$(console "$mine" "ping -c 1 -W 3 $gateway")"
 lacks "a foreign address is cut off" "1 packets received" "$(console "$mine" "ip addr add ${address%.*}.200/24 dev eth0; ping -c 1 -W 3 -I ${address%.*}.200 $gateway")"
@@ -206,6 +215,8 @@ left=$(node_is_clean) && ok "without libvirtd the epilog cleans, too" || fail "w
 eventually 5 no_qemu && ok "and ends the guest" || fail "QEMU goes on"
 has "a machine without libvirtd is refused with the reason" "libvirtd cannot be reached" "$(run true)"
 start_libvirtd
+# It may keep what it had set up for a guest that ended meanwhile.
+"$PLAYGROUND/prefix/sbin/cloudctl" --config "$CONFIG" --node "$NODE" reconcile
 clean "a killed libvirtd"
 machine survivor
 eventually 40 phase_is "$job" ready

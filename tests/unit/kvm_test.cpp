@@ -171,6 +171,17 @@ TEST(DomainXml, KnowsItsOwn) {
   EXPECT_EQ(job_of_domain("not XML"), 0U);
 }
 
+TEST(DomainXml, KnowsTheRulesOfItsInterfaces) {
+  const auto binding = [](const std::string& device) {
+    return "<filterbinding><owner><name>sc-n1-42</name><uuid>0</uuid></owner><portdev name='" +
+           device + "'/><mac address='02:00:0a:00:00:05'/></filterbinding>";
+  };
+
+  EXPECT_EQ(owner_of_binding(binding(nic_name("sc-n1-42"))), "sc-n1-42");
+  EXPECT_EQ(owner_of_binding(binding("vnet0")), "");
+  EXPECT_EQ(nic_name("sc-n1-42").size(), 14U);
+}
+
 TEST(XmlFragment, AddsDevicesAndReplacesTheCpu) {
   Machine machine;
   machine.plan.extras.emplace_back(
