@@ -66,6 +66,24 @@ for fault in ENOSPC:write ENOSPC:mkdir ENOSPC:renameat ENOSPC:fsync EIO:fsync ED
 done
 [ "$points" -ge 30 ] && ok "errors at $points calls of a prolog: no drain, nothing left" || fail "only $points points to fail a prolog at"
 
+# What survives a loss of power: a file is on the disk before it gets its name, and the name before the
+# next effect begins. The lease file and each record are replaced like that.
+hook prolog strace -qq -o strace.out -e trace=openat,fsync,renameat >/dev/null 2>&1
+order=$(awk '
+  function number(text) { sub(/^[^(]*\(/, "", text); sub(/[,)].*/, "", text); return text }
+  /^openat\(.*\.tmp"/ { fd = $NF; synced = 0 }
+  /^fsync\(/ { if (number($0) == fd) synced = 1; if (waiting != "" && number($0) == waiting) waiting = "" }
+  /^renameat\(.*\.tmp"/ {
+    if (waiting != "") { print "a name was not synced before the next: " $0; exit }
+    if (!synced) { print "a file was renamed before it was synced: " $0; exit }
+    # The state that users read is of no use after a loss of power, and not synced.
+    waiting = number($0); renamed++
+  }
+  END { if (waiting != "") print "the last name was not synced"; if (renamed < 3) print "only " renamed " files were replaced" }' \
+  <(grep -v '"\.state\.tmp"\|"state"' strace.out))
+is "a loss of power leaves the old file or the new one" "" "$order"
+hook epilog >/dev/null 2>&1
+
 # The keeper, liblxc's monitor or the machine's first process dies, wherever the Nth call falls.
 mv "$LIBEXEC/keeper" "$LIBEXEC/keeper.real"
 # The tracer is born in the job's cgroup, which it would hold while it dies.
