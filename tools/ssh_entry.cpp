@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -143,7 +144,11 @@ std::string put(const Session& session, const RemoteTask& task) {
   auto answer = ask(session, "put", *bytes);
   const bool is_token = !answer.text.empty() &&
                         answer.text.find_first_not_of("0123456789abcdef") == std::string::npos;
-  if (answer.status != 0 || !is_token) refuse("the machine did not take the task (see above)");
+  if (answer.status != 0 || !is_token) {
+    // A login shell that lets nobody in says so on its output.
+    const auto line = answer.text.substr(0, std::min<std::size_t>(answer.text.find('\n'), 200));
+    refuse("the machine did not take the task" + (line.empty() ? " (see above)" : ": " + line));
+  }
   return answer.text;
 }
 
@@ -160,9 +165,10 @@ std::optional<int> ended_with(std::string_view text) {
   return std::nullopt;
 }
 
-// Why the machine has gone, where its keeper says so within a moment.
+// Why the machine has gone, where its keeper says so within a moment: one that has to share what is
+// left of the job's memory may take a few.
 std::string end_of(const Session& session) {
-  for (int round = 0; round < 20; ++round) {
+  for (int round = 0; round < 100; ++round) {
     const auto state = read_published_state(session.target.dir);
     if (!state) break;
     if (state->phase == MachinePhase::ended) return ": " + state->reason;

@@ -39,6 +39,13 @@ std::string groups_of(const cloud_user& user) {
   return text;
 }
 
+// sshd runs everything through the login shell, also for a user who may not log in on the host.
+std::string shell_of(const cloud_user& user) {
+  const std::string shell = user.shell;
+  const auto name = shell.substr(shell.rfind('/') + 1);
+  return name == "nologin" || name == "false" || name.empty() ? "/bin/sh" : shell;
+}
+
 std::string machine_env(const cloud_machine_spec& spec, const SeedPlan& plan) {
   const auto& user = *spec.user;
   std::string address;
@@ -61,7 +68,7 @@ std::string machine_env(const cloud_machine_spec& spec, const SeedPlan& plan) {
   return shell_variable("HOSTNAME", spec.hostname) + shell_variable("USER_NAME", user.name) +
          shell_variable("USER_UID", std::to_string(user.uid)) +
          shell_variable("USER_GID", std::to_string(user.gid)) +
-         shell_variable("USER_HOME", user.home) + shell_variable("USER_SHELL", user.shell) +
+         shell_variable("USER_HOME", user.home) + shell_variable("USER_SHELL", shell_of(user)) +
          shell_variable("USER_GROUPS", groups_of(user)) + shell_variable("ADDRESS", address) +
          shell_variable("GATEWAY", gateway) + shell_variable("DNS", dns) +
          shell_variable("MAC", mac) + shell_variable("MOUNTS", mounts);
