@@ -55,9 +55,14 @@ Domain find(virConnect* connection, const std::string& name) {
   return {virDomainLookupByName(connection, name.c_str()), virDomainFree};
 }
 
-bool is_ours(virDomain* domain) {
+enum class Owner { ours, others, gone };
+
+Owner owner_of(virDomain* domain) {
   const Text xml{virDomainGetXMLDesc(domain, 0), std::free};
-  return xml && job_of_domain(xml.get()) != 0;
+  if (xml) return job_of_domain(xml.get()) != 0 ? Owner::ours : Owner::others;
+  const auto* error = virGetLastError();
+  if (error != nullptr && error->code == VIR_ERR_NO_DOMAIN) return Owner::gone;
+  throw failure(CLOUD_E_NODE, "look at a domain");
 }
 
 Domain find_ours(virConnect* connection, const std::string& name) {
@@ -69,7 +74,10 @@ Domain find_ours(virConnect* connection, const std::string& name) {
     }
     return domain;
   }
-  if (!is_ours(domain.get())) {
+  const auto owner = owner_of(domain.get());
+  // It ended while it was looked at.
+  if (owner == Owner::gone) return {nullptr, virDomainFree};
+  if (owner == Owner::others) {
     throw Failure{CLOUD_E_INTERNAL, "the domain " + name +
                                         " of libvirt does not carry our mark: it "
                                         "was left alone"};
@@ -224,7 +232,8 @@ std::vector<std::string> LibvirtDaemon::list(Deadline deadline) const {
         std::string names;
         for (int i = 0; i < count; ++i) {
           const Domain domain{domains[i], virDomainFree};
-          if (is_ours(domain.get())) names += std::string{virDomainGetName(domain.get())} + "\n";
+          if (owner_of(domain.get()) == Owner::ours)
+            names += std::string{virDomainGetName(domain.get())} + "\n";
         }
         std::free(domains);
         return names + owners_of_filters(connection);
