@@ -9,6 +9,7 @@
 
 int main(int argc, char** argv) {
   try {
+    if (cloud::has_told_version(argc, argv)) return 0;
     cloud::close_inherited_files();
     cloud::log_as("epilog", 0);
     const auto file = cloud::config_file_from(argc, argv);

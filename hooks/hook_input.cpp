@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <string_view>
 
 namespace cloud {
@@ -18,6 +19,12 @@ void note_signal(int) {
 }
 
 }  // namespace
+
+bool has_told_version(int argc, char** argv) {
+  if (argc != 2 || std::string_view{argv[1]} != "--version") return false;
+  std::puts(CLOUD_VERSION);
+  return true;
+}
 
 Result<std::string> config_file_from(int argc, char** argv) {
   if (argc == 1) return default_config_file();

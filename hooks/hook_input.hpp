@@ -8,6 +8,10 @@
 
 namespace cloud {
 
+/// Whether `--version` is all that was asked, and answers it: `cloudctl doctor` compares the
+/// answers of all programs.
+[[nodiscard]] bool has_told_version(int argc, char** argv);
+
 /// The configuration named by `--config FILE`, or the default; a wrong command line is an Error.
 [[nodiscard]] Result<std::string> config_file_from(int argc, char** argv);
 

@@ -94,6 +94,7 @@ int run_keeper(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
+    if (has_told_version(argc, argv)) return 0;
     return run_keeper(argc, argv);
   } catch (const std::exception& problem) {
     log_line(LogLevel::error, std::string{"internal error: "} + problem.what());

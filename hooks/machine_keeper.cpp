@@ -9,7 +9,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <fstream>
 #include <thread>
@@ -53,7 +52,8 @@ MachineKeeper::MachineKeeper(const SiteConfig& config, KeeperOrder order,
     : config_{config},
       order_{std::move(order)},
       cancelled_{std::move(cancelled)},
-      store_{config.state_dir, order_.node} {}
+      store_{config.state_dir, order_.node},
+      stages_{store_, order_.job_id} {}
 
 Result<void> MachineKeeper::settle() {
   // A child of slurmstepd has -1000: the kernel would kill everything else of the job first.
@@ -96,6 +96,7 @@ Result<void> MachineKeeper::settle() {
 void MachineKeeper::keep() {
   if (auto up = bring_up(); !up && !cancelled_()) {
     fail(up.error());
+    stages_.save();
     remove_failed_machine();
   }
   watch();
@@ -110,7 +111,7 @@ Result<void> MachineKeeper::bring_up() {
   }
   // Holds what is going to be mounted until it is.
   SpecBuilder builder{config_, record_, order_.memory_mb};
-  auto built = builder.build();
+  auto built = stages_.run("mounts", [&] { return builder.build(); });
   if (!built) return std::move(built).error();
   auto& spec = *built;
   const auto* config = config_.backend(record_.request->type);
@@ -149,7 +150,8 @@ Result<void> MachineKeeper::bring_up() {
 Result<void> MachineKeeper::prepare_entry(MachineSpec& spec) {
   if (const auto* image = config_.image(spec.image.name)) {
     if (!image->sha256.empty()) report("checking the image's digest");
-    auto good = check_image_digests(*image, config_.state_dir + "/" + order_.node + "/digests");
+    const auto notes = config_.state_dir + "/" + order_.node + "/digests";
+    auto good = stages_.run("digest", [&] { return check_image_digests(*image, notes); });
     if (!good) return good;
   }
   if (!backend_->has_ssh()) return {};
@@ -159,8 +161,10 @@ Result<void> MachineKeeper::prepare_entry(MachineSpec& spec) {
                                   "[backend." +
                                   record_.request->type + "]"};
   }
-  auto keys =
-      make_machine_keys(store_.job_path(order_.job_id), publisher_->dir(), spec.name, spec.user);
+  auto keys = stages_.run("keys", [&] {
+    return make_machine_keys(store_.job_path(order_.job_id), publisher_->dir(), spec.name,
+                             spec.user);
+  });
   if (!keys) return std::move(keys).error();
   spec.ssh = *std::move(keys);
   return {};
@@ -177,7 +181,8 @@ Result<void> MachineKeeper::start_machine(const MachineSpec& spec) {
     if (auto made = create_cgroup(cgroup); !made) return made;
     return enter_cgroup_with_threads(cgroup, static_cast<pid_t>(pid));
   };
-  if (auto started = backend_->start(spec, deadline_, place); !started) return started;
+  auto started = stages_.run("start", [&] { return backend_->start(spec, deadline_, place); });
+  if (!started) return started;
   const auto ref = machine_ref(*record_.machine);
   if (backend_->has_console()) {
     auto stream = backend_->console(ref);
@@ -187,8 +192,10 @@ Result<void> MachineKeeper::start_machine(const MachineSpec& spec) {
     console_ = *std::move(relay);
   }
   publish(MachinePhase::booting);
-  auto ready =
-      backend_->wait_ready(ref, deadline_, [this](const std::string& phase) { report(phase); });
+  auto ready = stages_.run("boot", [&] {
+    return backend_->wait_ready(ref, deadline_,
+                                [this](const std::string& phase) { report(phase); });
+  });
   if (!ready) return ready;
   const auto info = backend_->info(ref);
   if (!info) return info.error();
@@ -209,17 +216,27 @@ Result<void> MachineKeeper::wait_for_ssh(const MachineSpec& spec) {
   BootSigns signs{cancelled_, [this] { return machine_is_alive(); },
                   [this] { return console_ ? console_->bytes() : 0; },
                   [this] { return console_ ? console_->last_line() : std::string{}; },
-                  [this](const std::string& phase) { report(phase); }};
+                  [this](const std::string& phase) {
+                    report(phase);
+                    stages_.save();
+                  }};
   BootWatch watch{{publisher_->dir(), spec.name, spec.user.name, spec.network->address},
                   {spec.user.uid, spec.user.gid, spec.user.groups},
                   std::move(signs),
                   {deadline_, config_.stall_timeout}};
-  if (auto up = watch.wait_for(ReadyLevel::boot); !up) return up;
+  // What follows takes seconds: where it hangs shall be seen.
+  stages_.save();
+  auto up = stages_.run("kernel", [&] { return watch.wait_for(ReadyLevel::boot); });
+  if (!up) return up;
   if (level == ReadyLevel::boot) {
     state.entry = MachineEntry::pending;
     become_ready();
   }
-  if (auto in = watch.wait_for(std::max(level, ReadyLevel::ssh)); !in) {
+  auto in = stages_.run("ssh", [&] { return watch.wait_for(ReadyLevel::ssh); });
+  if (in && level == ReadyLevel::cloud_init) {
+    in = stages_.run("cloud-init", [&] { return watch.wait_for(level); });
+  }
+  if (!in) {
     if (level != ReadyLevel::boot || cancelled_()) return in;
     // The job has what it wanted: a machine that runs.
     state.entry = MachineEntry::none;
@@ -244,6 +261,9 @@ void MachineKeeper::become_ready() {
   }
   publish(MachinePhase::ready);
   publisher_->log("the machine is ready");
+  // Nobody waits for this any more.
+  stages_.mark("ready");
+  stages_.save();
 }
 
 // A machine that will never be ready does not use up the job's time; the epilog finds nothing left.

@@ -18,6 +18,7 @@
 #include "core/machine/console_relay.hpp"
 #include "core/machine/publisher.hpp"
 #include "core/system/unique_fd.hpp"
+#include "hooks/stage_log.hpp"
 
 namespace cloud {
 
@@ -60,6 +61,7 @@ class MachineKeeper {
   KeeperOrder order_;
   std::function<bool()> cancelled_;
   RecordStore store_;
+  StageLog stages_;
   JobRecord record_;
   UniqueFd lock_;
   UniqueFd stepd_;
