@@ -24,6 +24,7 @@
 #include "backends/kvm/libvirt_cgroups.hpp"
 #include "backends/kvm/libvirt_daemon.hpp"
 #include "backends/kvm/network_filter.hpp"
+#include "backends/kvm/node_check.hpp"
 #include "backends/kvm/qemu_process.hpp"
 #include "backends/kvm/seed_content.hpp"
 #include "backends/kvm/template_image.hpp"
@@ -112,6 +113,7 @@ class KvmBackend {
   KvmBackend(Host host, Settings settings)
       : host_{host},
         daemon_{settings.string("uri", "qemu:///system")},
+        is_system_daemon_{settings.string("uri", "qemu:///system") == "qemu:///system"},
         run_dir_{settings.string("libvirt_run_dir", "/run/libvirt/qemu")},
         accel_{settings.string("accel", "auto")},
         overhead_mib_{mib_setting(settings, "memory_overhead_mib", 192)},
@@ -150,7 +152,17 @@ class KvmBackend {
        "Additions to the domains of this image's machines."},
   };
 
-  void probe() { (void)daemon_.version(in_seconds(kCleanUpSeconds)); }
+  void probe() {
+    require_files({{"qemu_img", qemu_img_, true, "qemu-utils"},
+                   {"virtiofsd", virtiofsd_, true, "qemu-system-common"},
+                   {"emulator", base_.emulator, true, "qemu-system-x86"},
+                   {"guest_program", guest_program_, true, ""},
+                   {"guest_setup", guest_setup_, false, ""},
+                   {"user_data", user_data_, false, ""}});
+    examine_kvm_device("/dev/kvm", accel_, host_);
+    if (is_system_daemon_) require_traversable("/var/lib/libvirt/qemu");
+    (void)daemon_.version(in_seconds(kCleanUpSeconds));
+  }
 
   void prepare(const cloud_machine_spec& spec) {
     check_template(*spec.image);
@@ -374,6 +386,7 @@ class KvmBackend {
 
   Host host_;
   LibvirtDaemon daemon_;
+  bool is_system_daemon_;  ///< whose folders are where libvirt is built for
   std::string run_dir_;
   std::string accel_;
   std::uint64_t overhead_mib_;

@@ -193,20 +193,14 @@ class LxcBackend {
   static constexpr const char* image_formats = "directory squashfs";
 
   void probe() {
-    long limit = 0;
-    std::ifstream{"/proc/sys/user/max_user_namespaces"} >> limit;
-    if (limit == 0) {
-      throw Failure{CLOUD_E_NODE, "user namespaces are off: sysctl user.max_user_namespaces=65536"};
+    require_kernel_features();
+    if (::access(init_program_.c_str(), X_OK) != 0) {
+      throw system_failure(CLOUD_E_CONFIG, "'init_program': " + init_program_, errno);
     }
-    std::ifstream systems{"/proc/filesystems"};
-    for (std::string word; systems >> word;) {
-      if (word == "overlay") return;
-    }
-    throw Failure{CLOUD_E_NODE, "the kernel has no overlay file system: modprobe overlay"};
   }
 
   void prepare(const cloud_machine_spec& spec) {
-    probe();
+    require_kernel_features();
     check_image(*spec.image);
     if (spec.network != nullptr) {
       if (!is_bridge(spec.network->bridge)) {
@@ -308,6 +302,19 @@ class LxcBackend {
   }
 
  private:
+  static void require_kernel_features() {
+    long limit = 0;
+    std::ifstream{"/proc/sys/user/max_user_namespaces"} >> limit;
+    if (limit == 0) {
+      throw Failure{CLOUD_E_NODE, "user namespaces are off: sysctl user.max_user_namespaces=65536"};
+    }
+    std::ifstream systems{"/proc/filesystems"};
+    for (std::string word; systems >> word;) {
+      if (word == "overlay") return;
+    }
+    throw Failure{CLOUD_E_NODE, "the kernel has no overlay file system: modprobe overlay"};
+  }
+
   void choose_init(int root, const cloud_machine_spec& spec, ContainerPlan& plan) {
     const std::string wanted = spec.image->init;
     plan.systemd = wanted == "systemd" || (wanted == "auto" && has_systemd(root));
