@@ -6,6 +6,7 @@
 #include "core/backend/backend.hpp"
 #include "core/config/site_config.hpp"
 #include "tools/cloudctl.hpp"
+#include "tools/configuration_check.hpp"
 
 namespace cloud {
 namespace {
@@ -30,8 +31,9 @@ void check_image(const std::map<std::string, const cloud_backend_v1*>& tables,
 
 }  // namespace
 
-int check_configuration(const std::string& file) {
-  auto [config, report] = load_site_config(file);
+Report full_report(const LoadedConfig& loaded) {
+  auto report = loaded.report;
+  const auto& config = loaded.config;
   std::map<std::string, const cloud_backend_v1*> tables;
   for (const auto& backend : config.backends) {
     if (!backend.enabled) continue;
@@ -44,11 +46,18 @@ int check_configuration(const std::string& file) {
     check_backend_settings(**table, backend, report);
   }
   for (const auto& image : config.images) check_image(tables, image, report);
+  return report;
+}
+
+int check_configuration(const std::string& file) {
+  const auto loaded = load_site_config(file);
+  const auto report = full_report(loaded);
   if (!report.empty()) {
     std::fputs(report.text().c_str(), stderr);
     return 1;
   }
-  std::printf("%s: no mistakes; backends: %s\n", file.c_str(), config.backend_names().c_str());
+  std::printf("%s: no mistakes; backends: %s\n", file.c_str(),
+              loaded.config.backend_names().c_str());
   return 0;
 }
 

@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
+#include <array>
 #include <cstdio>
 
-#include "core/job/cgroup.hpp"
-#include "core/job/job_context.hpp"
+#include "core/config/site_config.hpp"
 #include "core/job/published_state.hpp"
 #include "core/job/record_store.hpp"
-#include "core/log.hpp"
-#include "core/stage/hooks.hpp"
+#include "core/job/trace_events.hpp"
 #include "tools/cloudctl.hpp"
 
 namespace cloud {
 namespace {
-
-// A prolog that has just begun has no process in a cgroup yet.
-constexpr std::int64_t kYoungUs = 120'000'000;
 
 std::string machine_phase(const SiteConfig& config, const JobRecord& record) {
   const auto state =
@@ -21,23 +19,27 @@ std::string machine_phase(const SiteConfig& config, const JobRecord& record) {
   return std::string{state ? to_string(state->phase) : to_string(record.phase)};
 }
 
-bool is_alive(const JobRecord& record) {
-  if (record.boot_id != current_boot_id()) return false;
-  const bool is_young =
-      !record.stages.empty() && now_us() - record.stages.front().begun_us < kYoungUs;
-  if (is_young) return true;
-  if (!record.machine || record.machine->cgroup.empty()) return false;
-  const auto& cgroup = record.machine->cgroup;
-  const auto job = cgroup.substr(0, cgroup.find("/step_extern"));
-  // The machine and the keeper alone do not make a job: its steps and slurmstepd do.
-  return cgroup_processes(job).size() > cgroup_processes(cgroup).size();
+std::string milliseconds(double number) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.1f", number);
+  return text.data();
+}
+
+void print_stages(const JobRecord& record) {
+  std::printf("%-8s %-20s %10s %s\n", "LIST", "STAGE", "TOOK ms", "MESSAGE");
+  for (const auto& stage : record.stages) {
+    const bool has_ended = stage.state != StageState::begun;
+    const auto took = static_cast<double>(stage.ended_us - stage.begun_us) / 1000;
+    std::printf("%-8s %-20s %10s %s\n", stage.list.c_str(), stage.name.c_str(),
+                has_ended ? milliseconds(took).c_str() : "not ended", stage.message.c_str());
+  }
 }
 
 }  // namespace
 
-int show_status(const std::string& file, const std::string& node) {
-  const auto config = load_site_config(file).config;
-  const RecordStore store{config.state_dir, node};
+int show_status(const NodeView& view) {
+  const auto config = load_site_config(view.config_file).config;
+  const RecordStore store{config.state_dir, view.node};
   std::printf("%-10s %-12s %-6s %-16s %-9s %-15s %s\n", "JOB", "USER", "TYPE", "IMAGE", "PHASE",
               "ADDRESS", "REASON");
   for (const auto& record : store.records()) {
@@ -50,44 +52,20 @@ int show_status(const std::string& file, const std::string& node) {
   return 0;
 }
 
-int show_trace(const std::string& file, const std::string& node, std::uint64_t job_id) {
-  const auto config = load_site_config(file).config;
-  for (const auto& record : RecordStore{config.state_dir, node}.records()) {
+int show_trace(const NodeView& view, std::uint64_t job_id, TraceFormat format) {
+  const auto config = load_site_config(view.config_file).config;
+  for (const auto& record : RecordStore{config.state_dir, view.node}.records()) {
     if (record.job_id != job_id) continue;
-    std::printf("%-8s %-20s %10s %s\n", "LIST", "STAGE", "TOOK ms", "MESSAGE");
-    for (const auto& stage : record.stages) {
-      std::printf("%-8s %-20s %10.1f %s\n", stage.list.c_str(), stage.name.c_str(),
-                  static_cast<double>(stage.ended_us - stage.begun_us) / 1000,
-                  stage.message.c_str());
+    if (format == TraceFormat::perfetto) {
+      std::fputs(to_trace_events(record).c_str(), stdout);
+    } else {
+      print_stages(record);
     }
     return 0;
   }
-  std::fprintf(stderr, "cloudctl: job %llu has no record on node %s\n",
-               static_cast<unsigned long long>(job_id), node.c_str());
-  return 1;
-}
-
-int reconcile(const std::string& file, const std::string& node) {
-  const auto loaded = load_site_config(file);
-  if (!loaded.report.empty()) {
-    std::fputs(loaded.report.text().c_str(), stderr);
-    return 1;
-  }
-  const RecordStore store{loaded.config.state_dir, node};
-  int status = 0;
-  for (const auto& record : store.records()) {
-    if (is_alive(record)) continue;
-    log_as("reconcile", record.job_id);
-    log_line(LogLevel::info, "the job no longer runs here: cleaning up");
-    HookInput input;
-    input.job = {record.job_id, record.uid,  record.gid,
-                 record.user,   record.node, record.restart_count};
-    input.lookup = [](std::string_view) { return std::nullopt; };
-    input.cancelled = [] { return false; };
-    if (run_epilog(without_site_programs(loaded), input) != 0 || store.knows(record.job_id))
-      status = 1;
-  }
-  return status;
+  const auto* hint = ::geteuid() == 0 ? "" : " that you may read: records are root's";
+  return refuse({Blame::user,
+                 "job " + std::to_string(job_id) + " has no record on node " + view.node + hint});
 }
 
 }  // namespace cloud

@@ -64,6 +64,9 @@ int main(int argc, char** argv) {
     ::unsetenv("SLURM_CLOUD_DIR");
     arguments.assign(argv, argv + argc);
     arguments.front() = command.data();
+  } else if (argc == 2 && std::string_view{argv[1]} == "--version") {
+    std::puts(CLOUD_VERSION);
+    return 0;
   } else if (argc >= 4 && std::string_view{argv[1]} == "--dir" &&
              std::string_view{argv[3]} == "--") {
     dir = argv[2];

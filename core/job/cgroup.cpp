@@ -225,17 +225,23 @@ std::string machine_cgroup_path(const std::string& extern_step) {
   return extern_step + "/cloud";
 }
 
-std::string find_machine_cgroup(std::uint32_t uid, std::uint64_t job_id) {
-  const auto job = "/uid_" + std::to_string(uid) + "/job_" + std::to_string(job_id);
+std::string find_machine_cgroup(const std::string& node, std::optional<std::uint32_t> uid,
+                                std::uint64_t job_id) {
+  const auto job = "/job_" + std::to_string(job_id) + "/step_extern";
+  const auto is_users = [&](const std::string& name) {
+    return uid ? name == "uid_" + std::to_string(*uid) : name.starts_with("uid_");
+  };
   for (const auto& hierarchy : cgroup_hierarchies()) {
-    std::error_code problem;
-    for (const auto& root : std::filesystem::directory_iterator{hierarchy.mount_point, problem}) {
-      const auto name = root.path().filename().string();
-      if (!name.starts_with("slurm")) continue;
-      const auto extern_step = "/" + name + job + "/step_extern";
-      for (const auto* below : {"/task_0/cloud", "/cloud"}) {
-        if (::access((hierarchy.mount_point + extern_step + below).c_str(), F_OK) == 0) {
-          return extern_step + below;
+    // The second where a host has more than one slurmd.
+    for (const auto& slurm : {std::string{"/slurm"}, "/slurm_" + node}) {
+      std::error_code problem;
+      for (const auto& user :
+           std::filesystem::directory_iterator{hierarchy.mount_point + slurm, problem}) {
+        const auto name = user.path().filename().string();
+        if (!is_users(name)) continue;
+        for (const auto* below : {"/task_0/cloud", "/cloud"}) {
+          auto path = slurm + "/" + name + job + below;
+          if (::access((hierarchy.mount_point + path).c_str(), F_OK) == 0) return path;
         }
       }
     }

@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,9 +35,11 @@ struct CgroupHierarchy {
 /// made task_0 (it charges a step by its tasks' groups), else "<extern step>/cloud".
 [[nodiscard]] std::string machine_cgroup_path(const std::string& extern_step);
 
-/// The group of machine_cgroup_path() that exists for this job, whatever slurmd's node name in the
-/// path; "" where there is none. For a job whose record is lost.
-[[nodiscard]] std::string find_machine_cgroup(std::uint32_t uid, std::uint64_t job_id);
+/// The group of machine_cgroup_path() that exists for this job on this node; "" where there is
+/// none. For a job whose record is lost, and with it its user where `uid` is std::nullopt.
+[[nodiscard]] std::string find_machine_cgroup(const std::string& node,
+                                              std::optional<std::uint32_t> uid,
+                                              std::uint64_t job_id);
 
 /// Makes the group in every hierarchy (v1 through libcgroup), level by level; a cpuset gets its
 /// parent's cpus and mems, as an empty one admits no process.

@@ -14,20 +14,6 @@ constexpr std::array kPhases{RecordPhase::preparing, RecordPhase::prepared, Reco
 constexpr std::array kStageStates{StageState::begun, StageState::done, StageState::failed,
                                   StageState::undone};
 
-std::string_view to_string(StageState state) {
-  switch (state) {
-    case StageState::begun:
-      return "begun";
-    case StageState::done:
-      return "done";
-    case StageState::failed:
-      return "failed";
-    case StageState::undone:
-      return "undone";
-  }
-  return "invalid";
-}
-
 template <typename Enum, std::size_t Count>
 Enum from_name(const std::array<Enum, Count>& all, const std::string& name) {
   for (const auto value : all) {
@@ -98,6 +84,20 @@ std::string_view to_string(RecordPhase phase) {
       return "failed";
     case RecordPhase::ending:
       return "ending";
+  }
+  return "invalid";
+}
+
+std::string_view to_string(StageState state) {
+  switch (state) {
+    case StageState::begun:
+      return "begun";
+    case StageState::done:
+      return "done";
+    case StageState::failed:
+      return "failed";
+    case StageState::undone:
+      return "undone";
   }
   return "invalid";
 }

@@ -39,6 +39,7 @@ struct MachineRecord {
 };
 
 enum class StageState { begun, done, failed, undone };
+[[nodiscard]] std::string_view to_string(StageState state);
 
 /// One stage that began, in order. Times are CLOCK_REALTIME microseconds, for people and traces
 /// only.

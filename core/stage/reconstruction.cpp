@@ -8,6 +8,21 @@
 
 namespace cloud {
 
+void free_leases(const SiteConfig& config, std::uint64_t job_id) {
+  for (const auto& pool : config.pools) {
+    if (pool.shared) {
+      log_line(LogLevel::error, "pool '" + pool.name +
+                                    "' is shared with other nodes: what the job "
+                                    "may have leased of it has to be freed by hand");
+      continue;
+    }
+    LeaseFile file{pool.file};
+    if (auto released = file.release_all(job_id); !released) {
+      log_line(LogLevel::error, released.error().message);
+    }
+  }
+}
+
 JobRecord reconstruct_record(const Session& session) {
   JobRecord record;
   record.job_id = session.input.job.job_id;
@@ -16,21 +31,10 @@ JobRecord reconstruct_record(const Session& session) {
   const auto name = machine_name(record.node, record.job_id);
   for (const auto& backend : session.config.backends) {
     record.machine = MachineRecord{backend.name, name, session.store.machines_dir() + "/" + name, 0,
-                                   find_machine_cgroup(record.uid, record.job_id)};
+                                   find_machine_cgroup(record.node, record.uid, record.job_id)};
     break;
   }
-  for (const auto& pool : session.config.pools) {
-    if (pool.shared) {
-      log_line(LogLevel::error, "pool '" + pool.name +
-                                    "' is shared with other nodes: what the job "
-                                    "may have leased of it has to be freed by hand");
-      continue;
-    }
-    LeaseFile file{pool.file};
-    if (auto released = file.release_all(record.job_id); !released) {
-      log_line(LogLevel::error, released.error().message);
-    }
-  }
+  free_leases(session.config, record.job_id);
   return record;
 }
 

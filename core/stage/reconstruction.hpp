@@ -11,4 +11,7 @@ namespace cloud {
 /// lease files.
 [[nodiscard]] JobRecord reconstruct_record(const Session& session);
 
+/// Frees what the lease files of this node alone say that the job holds; where nobody knows more.
+void free_leases(const SiteConfig& config, std::uint64_t job_id);
+
 }  // namespace cloud

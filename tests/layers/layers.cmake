@@ -18,7 +18,7 @@ set(doors
     "toml\\+\\+/toml.h|core/config/table_reader.hpp|spank/site_summary.cpp"
     "boost/dll/.*|core/backend/loader.cpp"
     "libcgroup.h|core/job/cgroup.cpp"
-    "nlohmann/.*|(core/job/record|backends/kvm/seed_content).cpp"
+    "nlohmann/.*|(core/job/(record|trace_events)|backends/kvm/seed_content).cpp"
     "lxc/.*|backends/lxc/.*"
     "libvirt/.*|backends/kvm/.*"
     "slurm/.*|spank/.*"

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/stage/stray_machines.hpp"
+
+#include <charconv>
+
+#include "core/backend/backend.hpp"
+#include "core/job/cgroup.hpp"
+#include "core/job/record_store.hpp"
+#include "core/log.hpp"
+#include "core/machine/machine_plan.hpp"
+#include "core/stage/hooks.hpp"
+#include "core/stage/reconstruction.hpp"
+
+namespace cloud {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kLockWait = 1s;
+
+// Whoever has a record looks after the machine. Read under the lock: a prolog that is about to
+// choose that name has it, or waits for us.
+Result<bool> adopt(const RecordStore& store, const std::string& node, const std::string& backend,
+                   std::uint64_t job_id) {
+  auto locked = store.lock_or_create(job_id, kLockWait);
+  if (!locked) return std::move(locked).error();
+  const auto existing = locked->load();
+  if (!existing || *existing) return false;
+  const auto name = machine_name(node, job_id);
+  JobRecord record;
+  record.job_id = job_id;
+  record.node = node;
+  record.phase = RecordPhase::ending;
+  record.machine = MachineRecord{backend, name, store.machines_dir() + "/" + name, 0,
+                                 find_machine_cgroup(node, std::nullopt, job_id)};
+  if (auto saved = locked->save(record); !saved) return std::move(saved).error();
+  return true;
+}
+
+bool end_one(const LoadedConfig& loaded, const std::string& node, const std::string& backend,
+             std::uint64_t job_id) {
+  const RecordStore store{loaded.config.state_dir, node};
+  const auto adopted = adopt(store, node, backend, job_id);
+  log_as("reconcile", job_id);
+  if (!adopted) {
+    log_line(LogLevel::error, adopted.error().message);
+    return false;
+  }
+  if (!*adopted) return true;
+  log_line(LogLevel::warn, "the machine " + machine_name(node, job_id) + " of backend '" + backend +
+                               "' belongs to no job that has a record here: ending it");
+  HookInput input;
+  input.job.job_id = job_id;
+  input.job.node = node;
+  input.lookup = [](std::string_view) { return std::nullopt; };
+  input.cancelled = [] { return false; };
+  const int status = run_epilog(without_site_programs(loaded), input);
+  if (status != 0 || store.knows(job_id)) return false;
+  free_leases(loaded.config, job_id);
+  return true;
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> job_of_machine(std::string_view machine, std::string_view node) {
+  const auto digits = machine.substr(machine.rfind('-') + 1);
+  std::uint64_t job_id = 0;
+  const auto [end, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), job_id);
+  const bool is_number = failure == std::errc{} && end == digits.data() + digits.size();
+  if (!is_number || job_id == 0 || machine != machine_name(node, job_id)) return std::nullopt;
+  return job_id;
+}
+
+bool end_stray_machines(const LoadedConfig& loaded, const std::string& node) {
+  bool all_ended = true;
+  for (const auto& config : loaded.config.backends) {
+    if (!config.enabled) continue;
+    BackendHost host{[](int level, const std::string& message) {
+                       log_line(level == 0 ? LogLevel::error : LogLevel::info, message);
+                     },
+                     {}};
+    auto backend = open_backend(loaded.config.backend_dir, config, std::move(host));
+    const auto machines =
+        backend ? (*backend)->list() : Result<std::vector<std::string>>{backend.error()};
+    if (!machines) {
+      log_line(LogLevel::error, "machines without a record: " + machines.error().message);
+      all_ended = false;
+      continue;
+    }
+    for (const auto& machine : *machines) {
+      const auto job_id = job_of_machine(machine, node);
+      if (job_id) all_ended = end_one(loaded, node, config.name, *job_id) && all_ended;
+    }
+  }
+  return all_ended;
+}
+
+}  // namespace cloud

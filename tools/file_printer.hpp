@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string_view>
+
+#include "core/error.hpp"
+
+namespace cloud {
+
+struct Printing {
+  bool headline = false;  ///< "==> path <==" before it, as tail(1) does
+  /// Control characters other than line ends and tabs become '?', so that what a machine has
+  /// written cannot steer the reader's terminal.
+  bool harmless = false;
+};
+
+/// Prints a file on stdout. An absent one is an Error with os_errno ENOENT, and no headline.
+[[nodiscard]] Result<void> print_file(const std::string& path, Printing how);
+
+/// All of it to a descriptor, in as many writes as it takes.
+[[nodiscard]] bool write_all(int fd, std::string_view text);
+
+}  // namespace cloud

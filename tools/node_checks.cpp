@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/node_checks.hpp"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <filesystem>
+#include <set>
+
+#include "core/address/lease_file.hpp"
+#include "core/job/cgroup.hpp"
+#include "core/system/trusted_path.hpp"
+
+namespace cloud {
+namespace {
+
+struct NetworkFileSystem {
+  std::uint32_t magic;
+  const char* name;
+};
+constexpr std::array kNetworkFileSystems{
+    NetworkFileSystem{NFS_SUPER_MAGIC, "NFS"},   NetworkFileSystem{0x0BD00BD0, "Lustre"},
+    NetworkFileSystem{0x47504653, "GPFS"},       NetworkFileSystem{0x19830326, "BeeGFS"},
+    NetworkFileSystem{CEPH_SUPER_MAGIC, "Ceph"}, NetworkFileSystem{CIFS_SUPER_MAGIC, "CIFS"},
+    NetworkFileSystem{SMB2_SUPER_MAGIC, "SMB"},  NetworkFileSystem{AFS_SUPER_MAGIC, "AFS"},
+    NetworkFileSystem{V9FS_MAGIC, "9p"}};
+
+// The prolog makes the folder: what counts is the nearest that is there.
+std::string nearest_existing(std::string path) {
+  while (path.size() > 1 && ::access(path.c_str(), F_OK) != 0) {
+    path = std::filesystem::path{path}.parent_path().string();
+  }
+  return path;
+}
+
+void check_folder(const std::string& what, const std::string& path, bool shall_last,
+                  Findings& findings) {
+  const auto existing = nearest_existing(path);
+  struct statfs system {};
+  if (::statfs(existing.c_str(), &system) != 0) {
+    findings.problem(what, os_error(Blame::node, existing, errno).message);
+    return;
+  }
+  const auto magic = static_cast<std::uint32_t>(system.f_type);
+  const auto* network =
+      std::find_if(kNetworkFileSystems.begin(), kNetworkFileSystems.end(),
+                   [&](const NetworkFileSystem& candidate) { return candidate.magic == magic; });
+  if (network != kNetworkFileSystems.end()) {
+    findings.problem(what, path + " is on " + network->name +
+                               ", which other nodes share: choose a local folder");
+    return;
+  }
+  if (::faccessat(AT_FDCWD, existing.c_str(), W_OK | X_OK, AT_EACCESS) != 0) {
+    findings.problem(what, os_error(Blame::node, "write in " + existing, errno).message +
+                               "; mount it read-write");
+    return;
+  }
+  if (auto trusted = require_trusted(existing); !trusted) {
+    findings.problem(what, trusted.error().message);
+    return;
+  }
+  const auto free_mib =
+      static_cast<std::uint64_t>(system.f_bavail) * static_cast<std::uint64_t>(system.f_bsize) >>
+      20;
+  if (shall_last && magic == TMPFS_MAGIC) {
+    findings.note(what, path +
+                            " is a tmpfs: machines' disks are in memory, and what a reboot leaves "
+                            "in lease files is not cleaned up; choose a folder on disk");
+    return;
+  }
+  findings.ok(what, path + ", " + std::to_string(free_mib) + " MiB free");
+}
+
+Result<std::string> describe_leases(const PoolConfig& pool, Findings& findings) {
+  const LeaseFile file{pool.file};
+  const auto table = file.read();
+  if (!table) return table.error();
+  // A change replaces the file, and its lock is beside it.
+  const auto folder = std::filesystem::path{pool.file}.parent_path().string();
+  for (const auto& path : {pool.file, folder}) {
+    if (::faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) != 0) {
+      return os_error(Blame::site, "root shall be able to write " + path, errno);
+    }
+  }
+  for (const auto& line : table->problems()) {
+    findings.note("pool " + pool.name, line.where.text() + ": " + line.message);
+  }
+  const auto& leases = table->leases();
+  const auto free =
+      std::count_if(leases.begin(), leases.end(), [](const Lease& l) { return l.job_id == 0; });
+  if (free == 0) {
+    return Error{Blame::busy, pool.file + " has no free address (" + std::to_string(leases.size()) +
+                                  " lines): jobs fail until one is freed; add lines"};
+  }
+  return std::to_string(free) + " of " + std::to_string(leases.size()) + " addresses free in " +
+         pool.file;
+}
+
+}  // namespace
+
+void check_folders(const SiteConfig& config, Findings& findings) {
+  check_folder("state_dir", config.state_dir, true, findings);
+  check_folder("run_dir", config.run_dir, false, findings);
+}
+
+void check_pools(const SiteConfig& config, Findings& findings) {
+  for (const auto& pool : config.pools) {
+    const auto what = "pool " + pool.name;
+    const auto bridge = "/sys/class/net/" + pool.bridge + "/bridge";
+    if (::access(bridge.c_str(), F_OK) != 0) {
+      findings.problem(what, "'" + pool.bridge + "' is no bridge of this node: ip link add " +
+                                 pool.bridge + " type bridge, or name another in the pool");
+    }
+    const auto leases = describe_leases(pool, findings);
+    if (leases) {
+      findings.ok(what, "bridge " + pool.bridge + "; " + *leases);
+    } else {
+      findings.problem(what, leases.error().message);
+    }
+  }
+}
+
+void check_images(const SiteConfig& config, Findings& findings) {
+  for (const auto& image : config.images) {
+    auto good = require_trusted(image.path);
+    if (good && !image.initrd.empty()) good = require_trusted(image.initrd);
+    findings.add("image " + image.name, good, image.path + " (" + image.format + ")");
+  }
+}
+
+void check_cgroups(Findings& findings) {
+  std::set<std::string> controllers;
+  bool has_unified = false;
+  for (const auto& hierarchy : cgroup_hierarchies()) {
+    has_unified = has_unified || hierarchy.controllers.empty();
+    controllers.insert(hierarchy.controllers.begin(), hierarchy.controllers.end());
+  }
+  if (controllers.count("memory") != 0) {
+    std::string missing;
+    for (const auto* name : {"cpuset", "freezer", "devices"}) {
+      if (controllers.count(name) == 0) missing += std::string{" "} + name;
+    }
+    if (missing.empty()) {
+      findings.ok("cgroup", "version 1");
+    } else {
+      findings.problem("cgroup",
+                       "version 1 without" + missing + ": mount each below /sys/fs/cgroup");
+    }
+  } else if (has_unified) {
+    findings.ok("cgroup", "version 2");
+  } else {
+    findings.problem("cgroup", "no control groups are mounted: mount cgroup2 at /sys/fs/cgroup");
+  }
+}
+
+}  // namespace cloud
