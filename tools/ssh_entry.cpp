@@ -165,16 +165,11 @@ std::optional<int> ended_with(std::string_view text) {
   return std::nullopt;
 }
 
-// Why the machine has gone, where its keeper says so within a moment: one that has to share what is
-// left of the job's memory may take a few.
-std::string end_of(const Session& session) {
-  for (int round = 0; round < 100; ++round) {
-    const auto state = read_published_state(session.target.dir);
-    if (!state) break;
-    if (state->phase == MachinePhase::ended) return ": " + state->reason;
-    std::this_thread::sleep_for(std::chrono::milliseconds{100});
-  }
-  return {};
+// Why the machine has gone, where its keeper says that it has. ssh itself takes most of a minute to
+// notice that nobody answers any more.
+void refuse_if_ended(const Session& session) {
+  const auto state = read_published_state(session.target.dir);
+  if (state && state->phase == MachinePhase::ended) refuse(state->reason);
 }
 
 [[noreturn]] void end_like_task(const Session& session, const std::string& token, int status) {
@@ -183,7 +178,12 @@ std::string end_of(const Session& session) {
   if (WIFEXITED(status) && WEXITSTATUS(status) < kAmbiguous) ::_exit(WEXITSTATUS(status));
   const auto answer = ask(session, "status " + token, "");
   if (const auto real = ended_with(answer.text); real && answer.status == 0) end_like(*real);
-  refuse("the connection to the machine broke while the task was running" + end_of(session));
+  // Its keeper may be about to say so.
+  for (int round = 0; round < 20; ++round) {
+    refuse_if_ended(session);
+    std::this_thread::sleep_for(std::chrono::milliseconds{100});
+  }
+  refuse("the connection to the machine broke while the task was running");
 }
 
 }  // namespace
@@ -200,8 +200,12 @@ void run_over_ssh(const PublishedState& state, const std::string& dir, const Rem
   const pid_t task_ssh = start_ssh(session.words(options, "run " + token), -1, -1);
   const UniqueFd null{::open("/dev/null", O_RDWR | O_CLOEXEC)};
   for (;;) {
-    const int number = ::sigwaitinfo(&wanted, nullptr);
-    if (number < 0) continue;
+    const timespec look{2, 0};
+    const int number = ::sigtimedwait(&wanted, nullptr, &look);
+    if (number < 0) {
+      refuse_if_ended(session);
+      continue;
+    }
     if (number != SIGCHLD) {
       // ssh itself looks after the size of the terminal.
       if (number == SIGWINCH) continue;

@@ -8,7 +8,7 @@ namespace cloud {
 /// Whether a signal that Slurm sends to the task's process is for the task in the machine.
 [[nodiscard]] bool is_handed_on(int number);
 
-/// Blocks those signals and SIGCHLD, for sigwaitinfo(2).
+/// Blocks those signals and SIGCHLD, for sigtimedwait(2).
 [[nodiscard]] sigset_t block_task_signals();
 
 /// Default dispositions and an empty mask, for a program that is about to be executed.
