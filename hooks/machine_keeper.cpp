@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "core/job/cgroup.hpp"
+#include "core/job/cgroup_path.hpp"
 #include "core/job/oom_count.hpp"
 #include "core/log.hpp"
 #include "core/machine/boot_watch.hpp"

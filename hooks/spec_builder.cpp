@@ -3,19 +3,12 @@
 
 #include <sys/stat.h>
 
-#include <cstdlib>
-
-#include "core/job/cgroup.hpp"
+#include "core/job/cgroup_limits.hpp"
 #include "core/machine/machine_plan.hpp"
 #include "core/machine/user_account.hpp"
 #include "core/system/atomic_file.hpp"
 
 namespace cloud {
-namespace {
-
-constexpr std::uint64_t kNoLimit = std::uint64_t{1} << 50;
-
-}  // namespace
 
 Result<MachineSpec> SpecBuilder::build() {
   auto planned = plan_machine(config_, record_);
@@ -24,15 +17,13 @@ Result<MachineSpec> SpecBuilder::build() {
   auto user = look_up_user(record_);
   if (!user) return std::move(user).error();
   spec.user = *std::move(user);
-  const auto cpus = cgroup_value("cpuset", spec.cgroup, "cpuset.cpus");
+  const auto cpus = cpus_of_group(spec.cgroup);
   if (!cpus) return cpus.error();
   spec.cpus = *cpus;
   spec.cpu_count = count_cpu_list(*cpus);
-  const auto job_group = spec.cgroup.substr(0, spec.cgroup.find("/step_extern"));
-  const auto limit = cgroup_value("memory", job_group, "memory.limit_in_bytes");
+  const auto limit = memory_limit_of_job(spec.cgroup);
   if (!limit) return limit.error();
-  const auto bytes = std::strtoull(limit->c_str(), nullptr, 10);
-  spec.memory_bytes = bytes > 0 && bytes < kNoLimit ? bytes : memory_mb_ << 20;
+  spec.memory_bytes = limit->value_or(memory_mb_ << 20);
   if (auto added = add_mounts(spec); !added) return std::move(added).error();
   if (record_.request->user_data.empty()) return spec;
   auto text = read_user_data(spec.user);

@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "core/job/cgroup.hpp"
+#include "core/job/cgroup_path.hpp"
 #include "core/job/record_store.hpp"
 #include "core/log.hpp"
 #include "core/stage/hooks.hpp"
@@ -21,9 +22,8 @@ bool is_alive(const JobRecord& record) {
   if (is_young) return true;
   if (!record.machine || record.machine->cgroup.empty()) return false;
   const auto& cgroup = record.machine->cgroup;
-  const auto job = cgroup.substr(0, cgroup.find("/step_extern"));
   // The machine and the keeper alone do not make a job: its steps and slurmstepd do.
-  return cgroup_processes(job).size() > cgroup_processes(cgroup).size();
+  return cgroup_processes(job_cgroup_path(cgroup)).size() > cgroup_processes(cgroup).size();
 }
 
 }  // namespace

@@ -13,7 +13,7 @@
 #include <set>
 
 #include "core/address/lease_file.hpp"
-#include "core/job/cgroup.hpp"
+#include "core/job/cgroup_hierarchy.hpp"
 #include "core/system/trusted_path.hpp"
 
 namespace cloud {

@@ -17,6 +17,7 @@
 #include <memory>
 #include <thread>
 
+#include "core/job/cgroup_path.hpp"
 #include "core/job/record_store.hpp"
 #include "core/system/atomic_file.hpp"
 #include "core/system/unique_fd.hpp"
@@ -26,23 +27,15 @@ namespace {
 
 using namespace std::chrono_literals;
 
-std::vector<std::string> split(std::string_view text, char separator) {
-  std::vector<std::string> parts;
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const auto end = std::min(text.find(separator, begin), text.size());
-    parts.emplace_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return parts;
-}
-
 Error libcgroup_error(const std::string& what, int code) {
   const auto* text = code == ECGOTHER ? "" : cgroup_strerror(code);
   if (code == ECGOTHER) return os_error(Blame::node, what, cgroup_get_last_errno());
   return {Blame::node, what + ": " + text};
 }
 
-Result<void> initialise_libcgroup() {
+Result<void> initialise_libcgroup(const CgroupHierarchies& hierarchies) {
+  // It may be without a hierarchy that it knows, and then says no.
+  if (is_unified(hierarchies)) return {};
   static const int code = cgroup_init();
   if (code != 0) return libcgroup_error("initialise libcgroup", code);
   return {};
@@ -60,17 +53,25 @@ std::string first_line(const std::string& file) {
   return text ? text->substr(0, text->find('\n')) : std::string{};
 }
 
-// libcgroup knows neither named hierarchies ("name=systemd") nor a v2 one without controllers.
+// libcgroup knows no named hierarchies ("name=systemd"), and in v2 there is nothing for it to do:
+// groups are folders, and what is in them is limited above.
 bool is_libcgroups(const CgroupHierarchy& hierarchy) {
-  return !hierarchy.controllers.empty() && !hierarchy.controllers.front().starts_with("name=");
+  return !hierarchy.is_v2() && !hierarchy.is_named();
 }
 
+// Of v1, where Slurm makes groups of its own.
 bool is_slurms(const CgroupHierarchy& hierarchy) {
   for (const auto* name : {"freezer", "cpuset", "memory", "cpuacct", "devices"}) {
-    const auto& names = hierarchy.controllers;
-    if (std::find(names.begin(), names.end(), name) != names.end()) return true;
+    if (hierarchy.has(name)) return true;
   }
   return false;
+}
+
+bool write_value(const std::string& file, std::string_view value) {
+  const UniqueFd fd{::open(file.c_str(), O_WRONLY | O_CLOEXEC)};
+  // One call: the kernel takes each as a value of its own.
+  return fd &&
+         ::write(fd.value(), value.data(), value.size()) == static_cast<ssize_t>(value.size());
 }
 
 void for_each_group(const std::string& folder,
@@ -121,8 +122,7 @@ Result<void> create_level(const CgroupHierarchy& hierarchy, const std::string& p
   if (code != 0 && ::stat((hierarchy.mount_point + path).c_str(), &existing) != 0) {
     return libcgroup_error("make cgroup " + hierarchy.mount_point + path, code);
   }
-  const auto& names = hierarchy.controllers;
-  if (std::find(names.begin(), names.end(), "cpuset") != names.end()) {
+  if (hierarchy.has("cpuset")) {
     // What liblxc makes below gets cpus and mems from the kernel: it fills its own first level
     // only.
     std::ofstream{hierarchy.mount_point + path + "/cgroup.clone_children"} << "1";
@@ -130,8 +130,14 @@ Result<void> create_level(const CgroupHierarchy& hierarchy, const std::string& p
   return {};
 }
 
+Result<void> enter_folder(const std::string& folder, pid_t pid) {
+  if (write_value(folder + "/cgroup.procs", std::to_string(pid))) return {};
+  return os_error(Blame::node, "move process " + std::to_string(pid) + " into cgroup " + folder,
+                  errno);
+}
+
 // Whether a line of /proc/PID/cgroup, "4:memory:/slurm/...", is of a hierarchy that is mounted.
-bool is_mounted(const std::vector<CgroupHierarchy>& hierarchies, const std::string& controllers) {
+bool is_mounted(const CgroupHierarchies& hierarchies, const std::string& controllers) {
   return std::any_of(hierarchies.begin(), hierarchies.end(), [&](const CgroupHierarchy& one) {
     std::string names;
     for (const auto& name : one.controllers) names += (names.empty() ? "" : ",") + name;
@@ -158,6 +164,14 @@ bool are_all_inside(const std::string& tasks, const std::string& path) {
   return any && !problem;
 }
 
+void thaw(const CgroupHierarchy& hierarchy, const std::string& path) {
+  if (!hierarchy.is_v2() && !hierarchy.has("freezer")) return;
+  for_each_group(hierarchy.mount_point + path, [&](const std::string& group) {
+    write_value(group + (hierarchy.is_v2() ? "/cgroup.freeze" : "/freezer.state"),
+                hierarchy.is_v2() ? "0" : "THAWED");
+  });
+}
+
 std::vector<std::string> levels_of(const std::string& path) {
   std::vector<std::string> levels;
   for (std::size_t end = path.find('/', 1); end != std::string::npos;
@@ -168,92 +182,45 @@ std::vector<std::string> levels_of(const std::string& path) {
   return levels;
 }
 
+void remove_groups(const std::string& folder, std::vector<std::string>& stayed) {
+  for_each_group(folder, [&](const std::string& group) {
+    if (::rmdir(group.c_str()) != 0 && errno != ENOENT) stayed.push_back(group);
+  });
+}
+
+void remove_locked(const CgroupHierarchy& hierarchy, const std::string& path,
+                   std::vector<std::string>& stayed) {
+  const auto levels = levels_of(path);
+  const auto root = hierarchy.mount_point + levels.front();
+  // Slurm holds this lock while it makes a job's groups below a user's that may just be removed.
+  const UniqueFd lock{::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (!lock || !lock_exclusively(lock.value(), root, 5s)) return;
+  remove_groups(hierarchy.mount_point + path, stayed);
+  // Slurm's own root of the hierarchies that it manages is Slurm's to remove.
+  const auto last = is_slurms(hierarchy) ? levels.rend() - 1 : levels.rend();
+  for (auto level = levels.rbegin() + 1; level < last; ++level) {
+    if (::rmdir((hierarchy.mount_point + *level).c_str()) != 0) break;
+  }
+}
+
+// No group above the job's is shared with another job's beginning, so there is nothing to lock.
+void remove_unlocked(const CgroupHierarchy& hierarchy, const std::string& path,
+                     std::vector<std::string>& stayed) {
+  remove_groups(hierarchy.mount_point + path, stayed);
+  // Slurm gives up at the first group that it cannot remove, which was one of ours' parents.
+  const auto job = hierarchy.mount_point + job_cgroup_path(path);
+  std::vector<std::string> still_used;
+  remove_groups(job, still_used);
+}
+
 }  // namespace
 
-std::vector<CgroupHierarchy> cgroup_hierarchies() {
-  std::vector<CgroupHierarchy> found;
-  std::ifstream mounts{"/proc/self/mountinfo"};
-  for (std::string line; std::getline(mounts, line);) {
-    // 36 35 98:0 / /mount/point rw,noatime - cgroup cgroup rw,memory
-    const auto fields = split(line, ' ');
-    const auto dash = std::find(fields.begin(), fields.end(), "-");
-    if (fields.size() < 5 || std::distance(dash, fields.end()) < 4) continue;
-    const auto& type = dash[1];
-    if (type != "cgroup" && type != "cgroup2") continue;
-    if (fields[3] != "/") continue;
-    CgroupHierarchy hierarchy{fields[4], {}};
-    const auto known = [&](const CgroupHierarchy& other) {
-      return other.mount_point == hierarchy.mount_point;
-    };
-    if (std::any_of(found.begin(), found.end(), known)) continue;
-    if (type == "cgroup") {
-      for (const auto& option : split(dash[3], ',')) {
-        const bool is_flag = option == "rw" || option == "ro" || option == "xattr" ||
-                             option == "clone_children" || option == "noprefix" ||
-                             option == "cpuset_v2_mode" || option.starts_with("release_agent=");
-        if (!is_flag) hierarchy.controllers.push_back(option);
-      }
-      if (hierarchy.controllers.empty()) continue;
-    }
-    found.push_back(std::move(hierarchy));
-  }
-  return found;
-}
-
-Result<std::string> extern_step_path(std::string_view text, std::uint64_t job_id) {
-  const auto wanted = "/job_" + std::to_string(job_id) + "/step_extern";
-  for (const auto& line : split(text, '\n')) {
-    const auto colon = line.find(':', line.find(':') + 1);
-    if (colon == std::string::npos) continue;
-    const auto path = line.substr(colon + 1);
-    const auto at = path.find(wanted);
-    if (at == std::string::npos) continue;
-    const auto end = at + wanted.size();
-    if (end == path.size() || path[end] == '/') return path.substr(0, end);
-  }
-  return Error{Blame::node, "no control group of the extern step of job " + std::to_string(job_id) +
-                                ": ProctrackType=proctrack/cgroup, TaskPlugin=task/cgroup and "
-                                "PrologFlags=Contain are needed in slurm.conf"};
-}
-
-std::string machine_cgroup_path(const std::string& extern_step) {
-  for (const auto& hierarchy : cgroup_hierarchies()) {
-    if (::access((hierarchy.mount_point + extern_step + "/task_0").c_str(), F_OK) == 0) {
-      return extern_step + "/task_0/cloud";
-    }
-  }
-  return extern_step + "/cloud";
-}
-
-std::string find_machine_cgroup(const std::string& node, std::optional<std::uint32_t> uid,
-                                std::uint64_t job_id) {
-  const auto job = "/job_" + std::to_string(job_id) + "/step_extern";
-  const auto is_users = [&](const std::string& name) {
-    return uid ? name == "uid_" + std::to_string(*uid) : name.starts_with("uid_");
-  };
-  for (const auto& hierarchy : cgroup_hierarchies()) {
-    // The second where a host has more than one slurmd.
-    for (const auto& slurm : {std::string{"/slurm"}, "/slurm_" + node}) {
-      std::error_code problem;
-      for (const auto& user :
-           std::filesystem::directory_iterator{hierarchy.mount_point + slurm, problem}) {
-        const auto name = user.path().filename().string();
-        if (!is_users(name)) continue;
-        for (const auto* below : {"/task_0/cloud", "/cloud"}) {
-          auto path = slurm + "/" + name + job + below;
-          if (::access((hierarchy.mount_point + path).c_str(), F_OK) == 0) return path;
-        }
-      }
-    }
-  }
-  return {};
-}
-
 Result<void> create_cgroup(const std::string& path) {
-  if (auto ready = initialise_libcgroup(); !ready) return ready;
+  const auto hierarchies = cgroup_hierarchies();
+  if (auto ready = initialise_libcgroup(hierarchies); !ready) return ready;
   // An epilog of the same user may remove an empty parent between two levels.
   constexpr int kAttempts = 5;
-  for (const auto& hierarchy : cgroup_hierarchies()) {
+  for (const auto& hierarchy : hierarchies) {
     Result<void> made;
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
       made = {};
@@ -268,10 +235,16 @@ Result<void> create_cgroup(const std::string& path) {
 }
 
 Result<void> enter_cgroup(const std::string& path, pid_t pid) {
-  if (auto ready = initialise_libcgroup(); !ready) return ready;
+  const auto hierarchies = cgroup_hierarchies();
+  if (is_unified(hierarchies)) {
+    for (const auto& hierarchy : hierarchies) {
+      if (hierarchy.is_v2()) return enter_folder(hierarchy.mount_point + path, pid);
+    }
+  }
+  if (auto ready = initialise_libcgroup(hierarchies); !ready) return ready;
   const auto group = new_cgroup(path);
   if (!group) return Error{Blame::node, "enter cgroup " + path + ": out of memory"};
-  for (const auto& hierarchy : cgroup_hierarchies()) {
+  for (const auto& hierarchy : hierarchies) {
     if (!is_libcgroups(hierarchy)) continue;
     for (const auto& name : hierarchy.controllers) cgroup_add_controller(group.get(), name.c_str());
   }
@@ -281,6 +254,9 @@ Result<void> enter_cgroup(const std::string& path, pid_t pid) {
 }
 
 Result<void> enter_cgroup_with_threads(const std::string& path, pid_t pid) {
+  // The kernel moves a process of v2 as a whole, out of whatever threaded groups it was spread
+  // over.
+  if (is_unified(cgroup_hierarchies())) return enter_cgroup(path, pid);
   constexpr int kRounds = 20;
   const auto tasks = "/proc/" + std::to_string(pid) + "/task";
   for (int round = 0; round < kRounds; ++round) {
@@ -319,15 +295,16 @@ std::vector<pid_t> cgroup_processes(const std::string& path) {
 Result<void> kill_cgroup(const std::string& path, std::chrono::milliseconds limit) {
   const auto deadline = std::chrono::steady_clock::now() + limit;
   for (;;) {
-    for (const auto& hierarchy : cgroup_hierarchies()) {
-      const auto& names = hierarchy.controllers;
-      if (std::find(names.begin(), names.end(), "freezer") == names.end()) continue;
-      for_each_group(hierarchy.mount_point + path, [](const std::string& group) {
-        std::ofstream{group + "/freezer.state"} << "THAWED";
-      });
-    }
+    const auto hierarchies = cgroup_hierarchies();
+    for (const auto& hierarchy : hierarchies) thaw(hierarchy, path);
     const auto processes = cgroup_processes(path);
     if (processes.empty()) return {};
+    const auto self = std::find(processes.begin(), processes.end(), ::getpid());
+    for (const auto& hierarchy : hierarchies) {
+      // All at once, those too that are being forked.
+      if (!hierarchy.is_v2() || self != processes.end()) continue;
+      write_value(hierarchy.mount_point + path + "/cgroup.kill", "1");
+    }
     for (const auto pid : processes) {
       if (pid != ::getpid()) ::kill(pid, SIGKILL);
     }
@@ -342,49 +319,16 @@ Result<void> kill_cgroup(const std::string& path, std::chrono::milliseconds limi
 
 std::vector<std::string> remove_job_cgroups(const std::string& path) {
   std::vector<std::string> stayed;
-  const auto levels = levels_of(path);
-  for (const auto& hierarchy : cgroup_hierarchies()) {
-    const auto root = hierarchy.mount_point + levels.front();
-    // Slurm holds this lock while it makes a job's groups below a user's that may just be removed.
-    const UniqueFd lock{::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-    if (!lock) continue;
-    if (!lock_exclusively(lock.value(), root, 5s)) continue;
-    for_each_group(hierarchy.mount_point + path, [&](const std::string& group) {
-      if (::rmdir(group.c_str()) != 0 && errno != ENOENT) stayed.push_back(group);
-    });
-    // Slurm's own root of the hierarchies that it manages is Slurm's to remove.
-    const auto last = is_slurms(hierarchy) ? levels.rend() - 1 : levels.rend();
-    for (auto level = levels.rbegin() + 1; level < last; ++level) {
-      if (::rmdir((hierarchy.mount_point + *level).c_str()) != 0) break;
+  const auto hierarchies = cgroup_hierarchies();
+  const bool unified = is_unified(hierarchies);
+  for (const auto& hierarchy : hierarchies) {
+    if (unified && hierarchy.is_v2()) {
+      remove_unlocked(hierarchy, path, stayed);
+    } else {
+      remove_locked(hierarchy, path, stayed);
     }
   }
   return stayed;
-}
-
-Result<std::string> cgroup_value(std::string_view controller, const std::string& path,
-                                 std::string_view file) {
-  for (const auto& hierarchy : cgroup_hierarchies()) {
-    const auto& names = hierarchy.controllers;
-    if (std::find(names.begin(), names.end(), controller) == names.end()) continue;
-    auto text = read_file(hierarchy.mount_point + path + "/" + std::string{file}, 1 << 16);
-    if (!text) return std::move(text).error();
-    return text->substr(0, text->find('\n'));
-  }
-  return Error{Blame::node, "no cgroup controller '" + std::string{controller} + "' is mounted"};
-}
-
-std::uint32_t count_cpu_list(std::string_view list) {
-  std::uint32_t count = 0;
-  for (const auto& part : split(list, ',')) {
-    std::uint32_t first = 0;
-    const char* end = part.data() + part.size();
-    const auto [after, failure] = std::from_chars(part.data(), end, first);
-    if (failure != std::errc{}) continue;
-    std::uint32_t last = first;
-    if (after != end && *after == '-') std::from_chars(after + 1, end, last);
-    if (last >= first) count += last - first + 1;
-  }
-  return count;
 }
 
 }  // namespace cloud

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "core/job/cgroup.hpp"
+#include "core/job/cgroup_hierarchy.hpp"
 
 namespace cloud {
 namespace {

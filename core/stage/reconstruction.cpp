@@ -2,7 +2,7 @@
 #include "core/stage/reconstruction.hpp"
 
 #include "core/address/lease_file.hpp"
-#include "core/job/cgroup.hpp"
+#include "core/job/cgroup_path.hpp"
 #include "core/log.hpp"
 #include "core/machine/machine_plan.hpp"
 

@@ -4,7 +4,7 @@
 #include <charconv>
 
 #include "core/backend/backend.hpp"
-#include "core/job/cgroup.hpp"
+#include "core/job/cgroup_path.hpp"
 #include "core/job/record_store.hpp"
 #include "core/log.hpp"
 #include "core/machine/machine_plan.hpp"

@@ -14,7 +14,6 @@
 #include <fstream>
 #include <thread>
 
-#include "core/job/cgroup.hpp"
 #include "core/system/atomic_file.hpp"
 #include "core/system/subprocess.hpp"
 #include "core/system/tree_removal.hpp"
@@ -222,22 +221,6 @@ TEST(Subprocess, StopsWhenCancelled) {
 
   ASSERT_TRUE(outcome);
   EXPECT_EQ(outcome->kind, Outcome::Kind::cancelled);
-}
-
-TEST(Cgroup, FindsTheExternStepInAnyController) {
-  const std::string text =
-      "9:name=systemd:/\n6:freezer:/slurm_n1/uid_7/job_42\n"
-      "4:memory:/slurm_n1/uid_7/job_42/step_extern/task_0\n";
-
-  EXPECT_EQ(*extern_step_path(text, 42), "/slurm_n1/uid_7/job_42/step_extern");
-  EXPECT_THAT(extern_step_path(text, 4).error().message,
-              HasSubstr("no control group of the extern step of job 4"));
-}
-
-TEST(Cgroup, CountsACpuList) {
-  EXPECT_EQ(count_cpu_list("0-3,8"), 5U);
-  EXPECT_EQ(count_cpu_list("7"), 1U);
-  EXPECT_EQ(count_cpu_list(""), 0U);
 }
 
 }  // namespace
