@@ -37,7 +37,8 @@ void add_network(Items& items, const cloud_machine_spec& spec) {
 
 Items container_config(const cloud_machine_spec& spec, const ContainerPlan& plan) {
   const std::string work_dir = spec.work_dir;
-  const std::string cgroup = spec.cgroup + (*spec.cgroup == '/' ? 1 : 0);
+  const std::string cgroup =
+      plan.relative_cgroup ? "" : std::string{spec.cgroup + (*spec.cgroup == '/' ? 1 : 0)} + "/";
   Items items{
       {"lxc.log.file", work_dir + "/lxc.log"},
       {"lxc.log.level", plan.log_level},
@@ -58,12 +59,16 @@ Items container_config(const cloud_machine_spec& spec, const ContainerPlan& plan
       {"lxc.mount.entry", "tmpfs dev/shm tmpfs rw,nosuid,nodev,mode=1777,create=dir 0 0"},
       {"lxc.mount.entry",
        "mqueue dev/mqueue mqueue rw,nosuid,nodev,noexec,optional,create=dir 0 0"},
-      {"lxc.cgroup.dir.container", cgroup + "/machine"},
-      {"lxc.cgroup.dir.monitor", cgroup + "/monitor"},
+      {"lxc.cgroup.relative", plan.relative_cgroup ? "1" : "0"},
+      {"lxc.cgroup.dir.container", cgroup + "machine"},
+      {"lxc.cgroup.dir.monitor", cgroup + "monitor"},
       {"lxc.cgroup.dir.container.inner", "init"},
   };
   add_map(items, 'u', plan.uids);
   add_map(items, 'g', plan.gids);
+  if (!plan.apparmor_profile.empty()) {
+    items.emplace_back("lxc.apparmor.profile", plan.apparmor_profile);
+  }
   if (plan.pids_max > 0) {
     const auto limit = std::to_string(plan.pids_max);
     items.emplace_back("lxc.cgroup.pids.max", limit);

@@ -21,7 +21,10 @@ struct ContainerPlan {
   std::string init;            ///< absolute path in the machine
   bool systemd = false;
   std::int64_t pids_max = 0;
+  /// v2: liblxc starts from the group of its caller, which is the machine's, and not from the root.
+  bool relative_cgroup = false;
   std::string log_level;
+  std::string apparmor_profile;  ///< "" on a node without AppArmor
 };
 
 /// lxc.container.conf(5) keys and values in order, for set_config_item(). Pure: no value comes from

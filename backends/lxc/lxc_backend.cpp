@@ -23,6 +23,7 @@
 #include "backends/lxc/image_files.hpp"
 #include "backends/lxc/init_process.hpp"
 #include "backends/lxc/rootfs.hpp"
+#include "backends/lxc/unified_cgroup.hpp"
 
 namespace cloud::lxc {
 namespace {
@@ -50,6 +51,8 @@ constexpr cloud_option kOptions[] = {
     {"pids_max", CLOUD_INT, 0, "4096",
      "Processes and threads of a machine's own services; 0 for no limit."},
     {"log_level", CLOUD_STRING, 0, "warn", "What liblxc writes to lxc.log in the work directory."},
+    {"apparmor_profile", CLOUD_STRING, 0, "unconfined",
+     "Of a machine's own services on a node with AppArmor, where it shall be loaded."},
     {"init_program", CLOUD_STRING, 0, CLOUD_MACHINE_INIT,
      "The program that is process 1 of an image without an init."},
 };
@@ -126,6 +129,11 @@ std::string because(const std::string& reason) {
   return reason.empty() ? "" : ": " + reason;
 }
 
+bool has_apparmor() {
+  std::ifstream file{"/sys/module/apparmor/parameters/enabled"};
+  return file.get() == 'Y';
+}
+
 void require_root_only(const fs::path& path) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) != 0) {
@@ -179,6 +187,7 @@ class LxcBackend {
                std::to_string(settings.integer("writable_size", 1 << 30))},
         pids_max_{settings.integer("pids_max", 4096)},
         log_level_{settings.string("log_level", "warn")},
+        apparmor_profile_{settings.string("apparmor_profile", "unconfined")},
         init_program_{settings.string("init_program", CLOUD_MACHINE_INIT)} {
     const auto writable = settings.string("writable", "disk");
     if (writable != "disk" && writable != "memory") {
@@ -231,8 +240,10 @@ class LxcBackend {
     ContainerPlan plan;
     plan.uids = make_id_map({user.uid}, spec.subid_first);
     plan.gids = make_id_map(own_gids, spec.subid_first);
-    plan.pids_max = pids_max_;
+    choose_cgroup(spec, plan);
     plan.log_level = log_level_;
+    // liblxc's own default is a profile that only a node with AppArmor's programs has loaded.
+    if (has_apparmor()) plan.apparmor_profile = apparmor_profile_;
     const UserNamespace user_namespace{user, plan.uids, plan.gids};
     plan.user_namespace = user_namespace.path();
     const auto root = mount_rootfs(spec, layer_, user_namespace.fd());
@@ -327,6 +338,19 @@ class LxcBackend {
     }
   }
 
+  // In v2 the machine's group is below one with a process of Slurm's in it, which can hand no
+  // controller on: the job's limits stand above, and there is none for the machine's processes.
+  // liblxc would hand every controller on, from the root down to the machine, and fail there; from
+  // the machine's own group it finds none to hand on.
+  void choose_cgroup(const cloud_machine_spec& spec, ContainerPlan& plan) const {
+    plan.pids_max = pids_max_;
+    const auto controllers = unified_controllers(spec.cgroup);
+    if (!controllers) return;
+    plan.relative_cgroup = controllers->empty();
+    const auto pids = std::find(controllers->begin(), controllers->end(), "pids");
+    if (pids == controllers->end()) plan.pids_max = 0;
+  }
+
   void run_container(const cloud_machine_spec& spec, const ContainerPlan& plan, Deadline deadline) {
     const std::string work_dir = spec.work_dir;
     const auto container = open_container(spec.name, work_dir);
@@ -340,6 +364,7 @@ class LxcBackend {
     // liblxc 5.0 waits without a limit for a monitor that waits without a limit for an init that
     // was killed while it was being set up.
     const auto start = [&] {
+      if (plan.relative_cgroup) enter_unified(spec.cgroup);
       return std::string{container->start(container.get(), 0, nullptr) ? "started" : "failed"};
     };
     if (bounded_call("start the machine with liblxc", start, in_seconds(kStartSeconds, deadline),
@@ -376,6 +401,7 @@ class LxcBackend {
   WritableLayer layer_;
   std::int64_t pids_max_;
   std::string log_level_;
+  std::string apparmor_profile_;
   std::string init_program_;
 };
 

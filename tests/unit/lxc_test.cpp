@@ -95,6 +95,18 @@ TEST(ContainerConfig, PlacesTheMachineInTheJobsCgroup) {
   EXPECT_THAT(items, Contains(Pair("lxc.net.0.type", "empty")));
 }
 
+TEST(ContainerConfig, NamesGroupsFromTheCallersWhereLiblxcStartsThere) {
+  const Machine machine;
+  ContainerPlan plan;
+  plan.relative_cgroup = true;
+
+  const auto items = container_config(machine.spec, plan);
+
+  EXPECT_THAT(items, Contains(Pair("lxc.cgroup.relative", "1")));
+  EXPECT_THAT(items, Contains(Pair("lxc.cgroup.dir.container", "machine")));
+  EXPECT_THAT(items, Contains(Pair("lxc.cgroup.dir.monitor", "monitor")));
+}
+
 TEST(ContainerConfig, GivesTheLeasedAddressAndItsGateway) {
   Machine machine;
   machine.spec.network = &machine.network;
