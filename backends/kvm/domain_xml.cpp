@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends/kvm/domain_xml.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <spank-cloud/interface_name.hpp>
 #include <sstream>
@@ -68,12 +69,13 @@ void add_numa_cells(xml_node cpu, const DomainPlan& plan) {
   if (plan.nodes.size() < 2) return;
   const auto numa = add(cpu, "numa");
   const auto total_mib = plan.guest_memory >> 20;
+  const std::uint64_t all_cpus = std::max(cpu_count(plan), 1U);
   std::uint64_t given = 0;
   std::uint32_t first = 0;
   for (std::size_t i = 0; i < plan.nodes.size(); ++i) {
     const auto count = static_cast<std::uint32_t>(plan.nodes[i].cpus.size());
     const bool is_last = i + 1 == plan.nodes.size();
-    const auto share = is_last ? total_mib - given : total_mib * count / cpu_count(plan);
+    const auto share = is_last ? total_mib - given : total_mib * count / all_cpus;
     given += share;
     const auto cell = add(numa, "cell");
     with(cell, "id", static_cast<std::uint32_t>(i));

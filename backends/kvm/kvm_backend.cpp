@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -55,6 +56,9 @@ constexpr cloud_option kOptions[] = {
      "\"kvm\", \"tcg\" (QEMU's own translation, slow and everywhere), or \"auto\": KVM where it "
      "can "
      "really run a guest."},
+    {"probe_kernel", CLOUD_STRING, 0, "",
+     "A kernel that \"auto\" tries KVM with; by default the image's, else the node's own in "
+     "/boot."},
     {"memory_overhead_mib", CLOUD_INT, 0, "192",
      "What of the job's memory is QEMU's and virtiofsd's, and not the guest's; with TCG its cache "
      "comes on top."},
@@ -116,6 +120,7 @@ class KvmBackend {
         is_system_daemon_{settings.string("uri", "qemu:///system") == "qemu:///system"},
         run_dir_{settings.string("libvirt_run_dir", "/run/libvirt/qemu")},
         accel_{settings.string("accel", "auto")},
+        probe_kernel_{settings.string("probe_kernel", "")},
         overhead_mib_{mib_setting(settings, "memory_overhead_mib", 192)},
         least_mib_{mib_setting(settings, "memory_least_mib", 128)},
         tb_cache_mib_{mib_setting(settings, "tb_cache_mib", 128)},
@@ -281,7 +286,16 @@ class KvmBackend {
     if (accel_ == "tcg") return;
     // Beside the machines' folders, for all of the node's.
     const auto note = fs::path{spec.work_dir}.parent_path() / ".kvm";
-    const auto found = find_accelerator(note.string());
+    AcceleratorProbe probe{
+        note.string(), base_.emulator.empty() ? "/usr/bin/qemu-system-x86_64" : base_.emulator, {}};
+    if (!probe_kernel_.empty()) probe.kernels.push_back(probe_kernel_);
+    if (!is_disk(spec)) probe.kernels.emplace_back(spec.image->path);
+    utsname running{};
+    if (::uname(&running) == 0) {
+      probe.kernels.push_back(std::string{"/boot/vmlinuz-"} + running.release);
+    }
+    probe.kernels.emplace_back("/vmlinuz");
+    const auto found = find_accelerator(probe);
     if (accel_ == "kvm" && !found.hardware) {
       throw Failure{CLOUD_E_NODE, "KVM cannot run a guest on this node (" + found.reason +
                                       "); accel = \"auto\" would fall back to TCG"};
@@ -389,6 +403,7 @@ class KvmBackend {
   bool is_system_daemon_;  ///< whose folders are where libvirt is built for
   std::string run_dir_;
   std::string accel_;
+  std::string probe_kernel_;
   std::uint64_t overhead_mib_;
   std::uint64_t least_mib_;
   std::uint64_t tb_cache_mib_;

@@ -10,7 +10,8 @@
 #include <string>
 #include <vector>
 
-struct _virConnect;
+// libvirt's own name; its header stays out of this one.
+struct _virConnect;  // NOLINT(bugprone-reserved-identifier)
 
 namespace cloud::kvm {
 

@@ -243,7 +243,7 @@ std::string ConsoleRelay::last_line() const {
   std::string_view text{buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(count, 0))};
   while (!text.empty()) {
     const auto begin = text.find_last_of("\r\n");
-    const auto line = one_line(std::string{text.substr(begin + 1)}.c_str(), 200);
+    auto line = one_line(std::string{text.substr(begin + 1)}.c_str(), 200);
     if (line.find_first_not_of(' ') != std::string::npos) return line;
     if (begin == std::string_view::npos) break;
     text = text.substr(0, begin);

@@ -10,6 +10,7 @@
 #include <spank-cloud/backend.hpp>
 #include <stdexcept>
 
+#include "backends/kvm/accelerator.hpp"
 #include "backends/kvm/domain_xml.hpp"
 #include "backends/kvm/network_filter.hpp"
 #include "backends/kvm/seed_content.hpp"
@@ -325,6 +326,21 @@ TEST_F(TemplateImage, RefusesWhatOthersCanChangeOrTheUserCannotRead) {
   EXPECT_THAT(refusal("qcow2"), HasSubstr("No such file"));
   ASSERT_EQ(::symlink("/etc/shadow", path_.c_str()), 0);
   EXPECT_THAT(refusal("raw"), HasSubstr("not a link"));
+}
+
+TEST(Accelerator, RemembersAVerdictForOneBoot) {
+  const auto no = verdict_text({false, "no guest comes up"}, "boot-1");
+
+  const auto known = parse_verdict(no, "boot-1");
+
+  ASSERT_TRUE(known);
+  EXPECT_FALSE(known->hardware);
+  EXPECT_EQ(known->reason, "no guest comes up");
+  EXPECT_TRUE(parse_verdict(verdict_text({true, ""}, "boot-1"), "boot-1")->hardware);
+  EXPECT_FALSE(parse_verdict(no, "boot-2"));
+  EXPECT_FALSE(parse_verdict(no.substr(0, no.size() - 3), "boot-1"));
+  EXPECT_FALSE(parse_verdict("", "boot-1"));
+  EXPECT_FALSE(parse_verdict("boot-1\nmaybe\n\n", "boot-1"));
 }
 
 TEST(CpuList, IsReadAsTheKernelWritesIt) {
