@@ -3,9 +3,6 @@
 
 #include <filesystem>
 #include <fstream>
-
-#include "core/job/cgroup_hierarchy.hpp"
-
 namespace cloud {
 namespace {
 
@@ -23,12 +20,24 @@ std::uint64_t kills_in(const fs::path& group) {
   return most;
 }
 
+// Never the root's own, which counts nobody of ours.
+fs::path counting_group(const CgroupHierarchy& hierarchy, std::string cgroup) {
+  const fs::path own{hierarchy.mount_point + cgroup};
+  if (!hierarchy.is_v2()) return own;
+  std::error_code problem;
+  for (; !cgroup.empty(); cgroup.resize(cgroup.rfind('/'))) {
+    const fs::path group{hierarchy.mount_point + cgroup};
+    if (fs::exists(group / "memory.events.local", problem)) return group;
+  }
+  return own;
+}
+
 }  // namespace
 
-std::uint64_t oom_kills(const std::string& cgroup) {
+std::uint64_t oom_kills(const std::string& cgroup, const CgroupHierarchies& hierarchies) {
   std::uint64_t total = 0;
-  for (const auto& hierarchy : cgroup_hierarchies()) {
-    const fs::path group{hierarchy.mount_point + cgroup};
+  for (const auto& hierarchy : hierarchies) {
+    const auto group = counting_group(hierarchy, cgroup);
     std::error_code problem;
     total += kills_in(group);
     for (const auto& below : fs::recursive_directory_iterator{group, problem}) {

@@ -7,6 +7,7 @@
 
 #include "core/job/cgroup_limits.hpp"
 #include "core/job/cgroup_path.hpp"
+#include "core/job/oom_count.hpp"
 #include "tests/unit/temporary_folder.hpp"
 
 namespace cloud {
@@ -151,6 +152,24 @@ TEST_F(V2, ReadsWhatTheJobMayUse) {
 
   put(root_, job_ + "/memory.max", "max\n");
   EXPECT_EQ(*memory_limit_of_job(machine, hierarchies_), std::nullopt);
+}
+
+TEST_F(V1, CountsTheMachinesOwnKills) {
+  const auto machine = job_ + "/step_extern/task_0/cloud";
+  put(memory_, job_ + "/step_extern/task_0/memory.oom_control", "oom_kill 5\n");
+  put(memory_, machine + "/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 0\n");
+  put(memory_, machine + "/machine/memory.oom_control", "under_oom 0\noom_kill 2\n");
+
+  EXPECT_EQ(oom_kills(machine, hierarchies_), 2U);
+}
+
+TEST_F(V2, CountsKillsWhereTheControllerIs) {
+  const auto task = job_ + "/step_extern/user/task_0";
+  make(root_, task + "/cloud/machine/init");
+  put(root_, job_ + "/memory.events.local", "oom 1\noom_kill 7\n");
+  put(root_, task + "/memory.events.local", "low 0\noom 1\noom_kill 3\noom_group_kill 0\n");
+
+  EXPECT_EQ(oom_kills(task + "/cloud", hierarchies_), 3U);
 }
 
 TEST_F(V2, SaysWhichFileIsMissing) {
