@@ -169,6 +169,7 @@ Result<bool> BootWatch::log_in() {
            .environment = {"HOME=/", "PATH=/usr/bin:/bin"},
            .timeout = 30s,
            .cancelled = signs_.cancelled,
+           .leaves_daemon = true,
            .user = user_});
   if (!outcome) return outcome.error();
   if (outcome->kind == Outcome::Kind::exited && outcome->code == 0) return true;

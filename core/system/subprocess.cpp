@@ -152,7 +152,7 @@ Result<Outcome> run(const Command& command) {
     }
     if (!wait_for(pidfd.value(), std::min<std::chrono::milliseconds>(left, 50ms))) continue;
     // Before the leader is reaped: until then nobody else can get the group's number.
-    ::kill(-pid, SIGKILL);
+    if (!command.leaves_daemon) ::kill(-pid, SIGKILL);
     return reap(pid);
   }
 }

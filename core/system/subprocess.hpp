@@ -27,6 +27,7 @@ struct Command {
       {};  ///< stdout and stderr are appended here (made 0600); "" means /dev/null
   std::chrono::milliseconds timeout{60'000};
   std::function<bool()> cancelled = {};  ///< polled; may be empty
+  bool leaves_daemon = false;            ///< it ends when a process that it made shall live on
   /// Such a program may write 64 KiB to its output at most: it is not root's to bound.
   std::optional<Credentials> user = {};
 };
@@ -39,8 +40,10 @@ struct Outcome {
 /// Runs a program in a process group of its own with stdin on /dev/null and all other descriptors
 /// closed, and waits for it. When it ends, what is left of its group is killed, as slurmd does with
 /// a prolog's: a daemon has to leave the group (setsid), and may keep its stdout open, because
-/// output goes to a file and never through a pipe. At the timeout, or when cancelled: SIGTERM,
-/// after 2 s SIGKILL, to the group. An Error means that it could not be started.
+/// output goes to a file and never through a pipe. Where the program ends before its daemon has
+/// left the group, as daemon(3) does it, `leaves_daemon` spares the group. At the timeout, or when
+/// cancelled: SIGTERM, after 2 s SIGKILL, to the group. An Error means that it could not be
+/// started.
 [[nodiscard]] Result<Outcome> run(const Command& command);
 
 }  // namespace cloud

@@ -212,6 +212,18 @@ TEST(Subprocess, KillsTheGroupAtTheTimeoutAndAtTheEnd) {
                std::filesystem::exists("/proc/" + std::to_string(left) + "/cwd/."));
 }
 
+TEST(Subprocess, SparesADaemonThatHasNotLeftTheGroupYet) {
+  const TemporaryFolder folder;
+  const auto outcome =
+      run({.argv = {script(folder, "(sleep 0.2; echo lives >" + (folder / "daemon") + ") &")},
+           .environment = {"PATH=/usr/bin:/bin"},
+           .leaves_daemon = true});
+
+  ASSERT_TRUE(outcome);
+  for (int i = 0; i < 100 && !read_file(folder / "daemon"); ++i) std::this_thread::sleep_for(20ms);
+  EXPECT_TRUE(read_file(folder / "daemon"));
+}
+
 TEST(Subprocess, StopsWhenCancelled) {
   const TemporaryFolder folder;
 
