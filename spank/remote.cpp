@@ -125,6 +125,8 @@ void run_on_host(spank_t spank, const Installation& installation) {
 
 // What this step wants; the job's mode is the default.
 std::string wanted_mode(spank_t spank, const Options& step_options, const PublishedState& state) {
+  const auto& create = step_options.value(Option::create);
+  if (create ? *create == "no" : job_variable(spank, "SLURM_CLOUD_CREATE") == "no") return "host";
   if (const auto& given = step_options.value(Option::run)) return *given;
   if (const auto variable = job_variable(spank, "SLURM_CLOUD_RUN");
       variable && parse_run(*variable)) {
@@ -133,13 +135,18 @@ std::string wanted_mode(spank_t spank, const Options& step_options, const Publis
   return state.run;
 }
 
-void check_type(const Options& step_options, const PublishedState& state) {
+void check_machine(const Options& step_options, const PublishedState& state) {
   for (const auto option : {Option::type, Option::cloud}) {
     const auto& given = step_options.value(option);
     if (given && *given != state.type) {
       refuse("this step asks for --cloud-type=" + *given + " and its job has a machine of type " +
              state.type + ": a job's steps share its machine");
     }
+  }
+  const auto& image = step_options.value(Option::image);
+  if (image && !state.image.empty() && *image != state.image) {
+    refuse("this step asks for --cloud-image=" + *image + " and its job's machine has image " +
+           state.image + ": a job's steps share its machine");
   }
 }
 
@@ -282,7 +289,7 @@ void place_task(spank_t spank, const Installation& installation, const Options& 
   const bool is_batch = step_id == kBatchStep;
   // Failed before a type was even agreed on.
   if (state->phase == MachinePhase::failed && state->type.empty()) refuse(state->reason);
-  check_type(step_options, *state);
+  check_machine(step_options, *state);
   const auto mode = wanted_mode(spank, step_options, *state);
   const bool inside = mode == "all" || (mode == "steps" && !is_batch);
   if (state->phase == MachinePhase::failed && (inside || is_batch)) {

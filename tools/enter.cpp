@@ -36,6 +36,11 @@ std::string content_of(const std::string& file) {
   return {std::istreambuf_iterator<char>{open}, {}};
 }
 
+// The user's shell, where the machine has it.
+char kShell[] = "/bin/sh";
+char kRunShell[] = "-c";
+char kPreferredShell[] = R"([ -x "$0" ] && exec "$0"; exec /bin/sh)";
+
 std::string shell() {
   const char* wanted = std::getenv("SHELL");
   return wanted == nullptr ? "/bin/sh" : wanted;
@@ -48,6 +53,7 @@ int main(int argc, char** argv) {
   std::string command;
   std::string script;
   std::vector<char*> arguments;
+  auto wanted_shell = shell();
   if (const char* task = std::getenv("SLURM_CLOUD_COMMAND")) {
     const char* where = std::getenv("SLURM_CLOUD_DIR");
     if (where == nullptr) {
@@ -72,8 +78,7 @@ int main(int argc, char** argv) {
     dir = argv[2];
     arguments.assign(argv + 4, argv + argc);
     if (arguments.empty()) {
-      command = shell();
-      arguments.push_back(command.data());
+      arguments = {kShell, kRunShell, kPreferredShell, wanted_shell.data()};
     }
     command = arguments.front();
   } else {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends/lxc/container_config.hpp"
 
+#include <arpa/inet.h>
+
+#include <array>
 #include <spank-cloud/interface_name.hpp>
 
 namespace cloud::lxc {
@@ -16,6 +19,16 @@ void add_map(Items& items, char kind, const std::vector<IdRange>& map) {
   }
 }
 
+// liblxc's own guess goes by the classes of addresses and sets bits that belong to the network.
+std::string broadcast_address(const char* address, std::uint32_t prefix_length) {
+  in_addr parsed{};
+  if (::inet_pton(AF_INET, address, &parsed) != 1) return "";
+  const auto hosts = prefix_length == 0 ? ~0U : (1U << (32 - prefix_length)) - 1;
+  parsed.s_addr |= htonl(hosts);
+  std::array<char, INET_ADDRSTRLEN> text{};
+  return ::inet_ntop(AF_INET, &parsed, text.data(), text.size());
+}
+
 void add_network(Items& items, const cloud_machine_spec& spec) {
   if (spec.network == nullptr) {
     items.emplace_back("lxc.net.0.type", "empty");
@@ -29,7 +42,8 @@ void add_network(Items& items, const cloud_machine_spec& spec) {
   items.emplace_back("lxc.net.0.hwaddr", network.mac);
   items.emplace_back("lxc.net.0.flags", "up");
   items.emplace_back("lxc.net.0.ipv4.address",
-                     std::string{network.address} + "/" + std::to_string(network.prefix_length));
+                     std::string{network.address} + "/" + std::to_string(network.prefix_length) +
+                         " " + broadcast_address(network.address, network.prefix_length));
   if (*network.gateway != '\0') items.emplace_back("lxc.net.0.ipv4.gateway", network.gateway);
 }
 

@@ -81,7 +81,7 @@ std::string find_machine_cgroup(const std::string& node, std::optional<std::uint
     for (const auto& root : slurm_roots(hierarchy, node)) {
       for (const auto& group : user_groups(hierarchy, root, uid)) {
         for (const auto parent : kParents) {
-          const auto path = group + step + std::string{parent} + "/cloud";
+          auto path = group + step + std::string{parent} + "/cloud";
           if (exists({hierarchy}, path)) return path;
         }
       }

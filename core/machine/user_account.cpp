@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <vector>
 
@@ -70,14 +71,18 @@ Result<MachineUser> look_up_user(const JobRecord& record) {
   user.name = entry->pw_name;
   user.home = entry->pw_dir;
   user.shell = entry->pw_shell;
+  const auto own_gid = entry->pw_gid;
   int count = 64;
   std::vector<gid_t> groups(static_cast<std::size_t>(count));
   while (::getgrouplist(user.name.c_str(), user.gid, groups.data(), &count) < 0) {
     groups.resize(static_cast<std::size_t>(count));
   }
   groups.resize(static_cast<std::size_t>(count));
+  // Slurm gives a job that runs with another group (srun --gid) the user's own one besides.
+  groups.push_back(own_gid);
   for (const auto gid : groups) {
-    if (gid == user.gid || gid == 0) continue;
+    const bool is_known = std::ranges::find(user.groups, gid) != user.groups.end();
+    if (gid == user.gid || gid == 0 || is_known) continue;
     user.groups.push_back(gid);
     user.group_names.push_back(group_name(gid));
   }

@@ -19,6 +19,10 @@ case $1 in
       mmdebstrap --quiet --variant=minbase --include=systemd-sysv,dbus bookworm "$PLAYGROUND/images/debian.new"
       mv "$PLAYGROUND/images/debian.new" "$PLAYGROUND/images/debian"
     fi
+    if [ "$2" = debian_guest.sh ]; then
+      "$here/../../images/build" debian12 "$3/images" >/dev/null
+      cp "$3"/images/debian12.{qcow2,toml} "$PLAYGROUND/images/"
+    fi
     exec "$here/../cluster/playground" exec --dir "$PLAYGROUND" "$here/$2"
     ;;
 esac

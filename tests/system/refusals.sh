@@ -57,6 +57,9 @@ broken() {  # NAME PART SED-EXPRESSION: the configuration broken in one place
   cat config.saved >"$CONFIG"
 }
 broken "broken TOML" "cloud.toml:" 's/^\[cloud\]/[cloud/'
+broken "an unclosed table array" "cloud.toml:" '$a [[['
+broken "an unclosed value" "cloud.toml:" '$a a = [1,'
+broken "a lone quote" "cloud.toml:" '$a "'
 broken "unknown key" "did you mean 'boot_timeout'?" 's/^boot_timeout/boot_timeuot/'
 broken "bridge missing" "bridge 'nobridge' does not exist" 's/^bridge = .*/bridge = "nobridge"/'
 broken "image folder missing" "No such file or directory" "s#images/tiny\"#images/gone\"#"
@@ -72,6 +75,11 @@ printf '[backend.null]\nimage = "tiny"\nregistry = "%s/run/null"\nboot_ms = 3000
 has "srun --help lists the enabled types" "--cloud-type=[kvm|lxc|null]" "$(as_user srun --help)"
 text=$(as_user salloc -Q --cloud-type=lxc srun -Q --cloud-type=null hostname 2>&1)
 has "a step of another type than its job's" "this step asks for --cloud-type=null and its job has a machine of type lxc" "$text"
+text=$(as_user salloc -Q --cloud-type=lxc srun -Q --cloud-image=gone hostname 2>&1)
+has "a step of another image than its job's" "this step asks for --cloud-image=gone and its job's machine has image tiny" "$text"
+is "a step that asks for its job's image" "0" "$(as_user salloc -Q --cloud-type=lxc srun -Q --cloud-image=tiny true >/dev/null 2>&1; echo $?)"
+is "a step without the machine" "$(hostname)" "$(as_user salloc -Q --cloud-type=lxc srun -Q --cloud-create=no hostname 2>&1)"
+is "a step without it by a variable" "$(hostname)" "$(as_user salloc -Q --cloud-type=lxc env SLURM_CLOUD_CREATE=no srun -Q hostname 2>&1)"
 text=$(run --cloud=null)
 has "a task that waits says so, with progress" "waiting for the machine for 2 s: booting" "$text"
 has "a machine that tasks cannot enter" "tasks cannot run inside this machine of type null" "$text"

@@ -57,6 +57,8 @@ job=$(as_user sbatch --parsable --wait -o all.out --cloud-type=lxc --cloud-run=a
 is "--cloud-run=all takes the script inside" "$NODE-$job $JOB_UID" "$(xargs <all.out)"
 is "--cloud-run=host leaves the task outside, the access script goes in" "$(hostname) $NODE" \
   "$(run --cloud-run=host sh -c 'hostname; $CLOUD_ACCESS hostname' | sed 's/^\('"$NODE"'\)-[0-9]*$/\1/' | xargs)"
+has "without a command it runs a shell, also where the machine has not the user's" "$NODE-" \
+  "$(run --cloud-run=host sh -c 'echo hostname | SHELL=/no/such $CLOUD_ACCESS')"
 has "salloc" "$NODE-" "$(as_user salloc -Q --cloud=lxc srun -Q hostname)"
 has "SLURM_CLOUD_TYPE" "$NODE-" "$(AS_USER_ENV='SLURM_CLOUD_TYPE=lxc' as_user srun -Q hostname)"
 has "SALLOC_CLOUD_TYPE" "$NODE-" "$(AS_USER_ENV='SALLOC_CLOUD_TYPE=lxc' as_user salloc -Q srun -Q hostname)"
