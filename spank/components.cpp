@@ -11,7 +11,11 @@ namespace cloud::spank {
 namespace {
 
 constexpr const char* kComponents = "SLURM_CLOUD_COMPONENTS";  ///< "01": only the second asks
-constexpr const char* kFirstJob = "SLURM_CLOUD_FIRST_JOB";
+// Slurm's own, of the job of the first component; the ids of components follow each other. The
+// first is in steps of salloc and sbatch, the others in what srun makes by itself. (What a plugin
+// sets in srun once it knows a job's id is no use: Slurm calls it for one component, any.)
+constexpr std::array kFirstJob{"SLURM_JOB_ID_HET_GROUP_0", "SLURM_JOB_ID_PACK_GROUP_0",
+                               "SLURM_JOB_ID"};
 
 bool is_in_allocation() {
   return std::getenv("SLURM_JOB_ID") != nullptr;
@@ -40,18 +44,16 @@ void tell_components(const Components& components) {
   ::setenv(kComponents, marks.c_str(), 1);
 }
 
-void tell_first_job(spank_t spank, const Components& components) {
-  std::uint32_t job_id = 0;
-  if (components.size() < 2) return;
-  if (spank_get_item(spank, S_JOB_ID, &job_id) != ESPANK_SUCCESS) return;
-  ::setenv(kFirstJob, std::to_string(job_id).c_str(), 1);
+bool is_heterogeneous(spank_t spank) {
+  return !task_variable(spank, kComponents).empty();
 }
 
 bool is_component_without_machine(spank_t spank, std::uint32_t job_id) {
   const auto marks = task_variable(spank, kComponents);
-  // Slurm itself tells the steps of salloc and sbatch; the ids of components follow each other.
-  auto first = number(task_variable(spank, "SLURM_JOB_ID_HET_GROUP_0"));
-  if (first == 0) first = number(task_variable(spank, kFirstJob));
+  std::uint32_t first = 0;
+  for (const auto* name : kFirstJob) {
+    if (first == 0) first = number(task_variable(spank, name));
+  }
   if (first == 0 || job_id < first || job_id - first >= marks.size()) return false;
   return marks[job_id - first] == '0';
 }

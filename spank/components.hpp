@@ -18,8 +18,9 @@ using Components = std::vector<bool>;  ///< whether each asks for a machine, in 
 
 /// In a client, after the options of each component: what it sets reaches the tasks.
 void tell_components(const Components& components);
-/// In srun, once the job's id is known.
-void tell_first_job(spank_t spank, const Components& components);
+
+/// On a node: whether the options of the step that Slurm shows may be those of another component.
+[[nodiscard]] bool is_heterogeneous(spank_t spank);
 
 /// On a node: whether this job is a component that has asked for no machine while another has. The
 /// user can claim it falsely, and gets what --cloud-run=host gives.

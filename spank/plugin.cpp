@@ -241,7 +241,6 @@ int slurm_spank_init_post_opt(spank_t spank, int, char**) {
 int slurm_spank_local_user_init(spank_t spank, int, char**) {
   return guarded([&] {
     if (spank_context() != S_CTX_LOCAL) return 0;
-    tell_first_job(spank, plugin().components);
     if (plugin().wraps_task) wrap_task(spank, plugin().installation);
     return 0;
   });

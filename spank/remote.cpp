@@ -126,7 +126,9 @@ void run_on_host(spank_t spank, const Installation& installation) {
 // What this step wants; the job's mode is the default.
 std::string wanted_mode(spank_t spank, const Options& step_options, const PublishedState& state) {
   const auto& create = step_options.value(Option::create);
-  if (create ? *create == "no" : job_variable(spank, "SLURM_CLOUD_CREATE") == "no") return "host";
+  const bool does_without =
+      create ? *create == "no" : job_variable(spank, "SLURM_CLOUD_CREATE") == "no";
+  if (does_without && !is_heterogeneous(spank)) return "host";
   if (const auto& given = step_options.value(Option::run)) return *given;
   if (const auto variable = job_variable(spank, "SLURM_CLOUD_RUN");
       variable && parse_run(*variable)) {
@@ -289,7 +291,7 @@ void place_task(spank_t spank, const Installation& installation, const Options& 
   const bool is_batch = step_id == kBatchStep;
   // Failed before a type was even agreed on.
   if (state->phase == MachinePhase::failed && state->type.empty()) refuse(state->reason);
-  check_machine(step_options, *state);
+  if (!is_heterogeneous(spank)) check_machine(step_options, *state);
   const auto mode = wanted_mode(spank, step_options, *state);
   const bool inside = mode == "all" || (mode == "steps" && !is_batch);
   if (state->phase == MachinePhase::failed && (inside || is_batch)) {

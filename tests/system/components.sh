@@ -4,13 +4,14 @@
 # starts heterogeneous jobs, never places two components on one node: each has its own here.)
 . "$(dirname "$0")/lib.sh"
 sorted() { printf '%s\n' "$@" | sort | xargs; }
-het() { as_user srun -Q "$@" 2>&1 | sed 's/-[0-9]*$/-ID/' | sort | xargs; }
+het() { as_user srun -Q "$@" 2>&1 | grep -v 'waiting for the machine' | sed 's/-[0-9]*$/-ID/' | sort | xargs; }
 one=$NODE-ID two=$SECOND_NODE-ID host=$(hostname)
 
 is "every node of a job has a machine" "$(sorted $one $two)" "$(het -p both -N2 --cloud-type=lxc hostname)"
 is "two components without a machine" "$(sorted $host $host)" "$(het -p main hostname : -p second hostname)"
 is "each component has a machine of its own" "$(sorted $two $one)" "$(het -p main --cloud-type=lxc hostname : -p second --cloud-type=lxc hostname)"
 is "the later component inherits, as Slurm has it" "$(sorted $two $one)" "$(het -p main --cloud-type=lxc hostname : -p second hostname)"
+is "they can differ in their type" "$(sorted $two $one)" "$(het -p main --cloud-type=lxc hostname : -p second --mem=800 --cloud-type=kvm hostname)"
 is "only the first has one" "$(sorted $one $host)" "$(het -p main --cloud-type=lxc hostname : -p second --cloud-create=no hostname)"
 is "only the second has one" "$(sorted $two $host)" "$(het -p main hostname : -p second --cloud-type=lxc hostname)"
 has "they can differ in their image" "tiny,tiny-squashfs" "$(

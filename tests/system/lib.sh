@@ -48,8 +48,9 @@ node_is_clean() {
   local node
   for node in $NODES; do
     eventually 20 sh -c "sinfo -h -n $node -o %T | sort -u | grep -qxE 'idle|planned'" || left+=" node: $(sinfo -h -n "$node" -o '%N %T %E')"
+    # (.kvm is what the backend has found out about the node.)
     left+=$(find "$PLAYGROUND/state/$node/jobs" "$PLAYGROUND/state/$node/machines" "$PLAYGROUND/run/$node/jobs" \
-      -mindepth 1 -maxdepth 1 2>/dev/null | sed 's/^/ file:/')
+      -mindepth 1 -maxdepth 1 ! -name '.kvm*' 2>/dev/null | sed 's/^/ file:/')
     left+=$(find /sys/fs/cgroup \( -path "*slurm_$node/uid_*" -o -path "*/${node}_slurmstepd.scope/*" \) -name 'job_*' 2>/dev/null | sed 's/^/ cgroup:/')
   done
   left+=$(grep -v '^#' "$LEASES" | grep -v ';;' | sed 's/^/ lease:/')
