@@ -44,10 +44,11 @@ std::uint64_t number(const std::map<std::string, std::string>& options, const st
   const std::string program = program_folder() + "/epilog";
   const auto job = "SLURM_JOB_ID=" + std::to_string(order.job_id);
   const auto node = "SLURMD_NODENAME=" + order.node;
+  const auto uid = "SLURM_JOB_UID=" + std::to_string(keeper.uid());
   const char* argv[] = {program.c_str(), "--config", config.c_str(), nullptr};
   const char* environment[] = {job.c_str(),
                                node.c_str(),
-                               "SLURM_JOB_UID=0",
+                               uid.c_str(),
                                "SLURM_JOB_GID=0",
                                "SLURM_JOB_RESTART_COUNT=4294967295",
                                "CLOUD_KEEPER_ORPHANED=1",

@@ -40,6 +40,8 @@ class MachineKeeper {
   void keep();
   /// Whether the job's extern step has gone and no epilog has come.
   [[nodiscard]] bool orphaned() const noexcept { return orphaned_; }
+  /// The job's user.
+  [[nodiscard]] std::uint32_t uid() const noexcept { return record_.uid; }
   /// Leaves the job's cgroup and the machine's mounts, to clean up after both.
   [[nodiscard]] Result<void> leave_machine();
 

@@ -256,12 +256,15 @@ int slurm_spank_task_post_fork(spank_t spank, int, char**) {
 }
 
 int slurm_spank_task_init(spank_t spank, int, char**) {
-  return guarded([&] {
+  const int status = guarded([&] {
     if (spank_context() == S_CTX_REMOTE) {
       place_task(spank, plugin().installation, plugin().options);
     }
     return 0;
   });
+  // An optional plugin's failure is logged only: the task would run on the bare host.
+  if (status != 0) ::_exit(kNotStarted);
+  return status;
 }
 
 }  // extern "C"

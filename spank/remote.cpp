@@ -21,7 +21,6 @@
 namespace cloud::spank {
 namespace {
 
-constexpr int kRefused = 125;  ///< exit status of a task that was not started
 constexpr std::uint32_t kBatchStep = 0xfffffffb;
 constexpr const char* kMultiProg = "SLURM_CLOUD_MULTI_PROG";
 
@@ -53,7 +52,7 @@ std::optional<std::string> job_variable(spank_t spank, const std::string& name) 
 
 [[noreturn]] void refuse(const std::string& reason) {
   slurm_error("spank_cloud: %s", reason.c_str());
-  ::_exit(kRefused);
+  ::_exit(kNotStarted);
 }
 
 // Whether srun was called with --multi-prog, which the plugin interface does not tell: an option in

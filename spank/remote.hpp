@@ -13,6 +13,8 @@ extern "C" {
 
 namespace cloud::spank {
 
+constexpr int kNotStarted = 125;  ///< exit status of a task that was not started
+
 struct Installation {
   std::string config;   ///< cloud.toml, for srun and the keeper
   std::string run_dir;  ///< of the published states; cloud.run_dir shall say the same

@@ -88,6 +88,11 @@ int main(int argc, char** argv) {
   const auto directory = current_directory();
   const auto state = cloud::wait_until_ready(dir);
   if (!state) refuse(state.error().message);
+  // What runs in there is in the user's hands, and would have the rights of whoever came.
+  if (state->uid != ::geteuid()) {
+    refuse("this machine is another user's, with uid " + std::to_string(state->uid) +
+           ": only the job's user can enter it");
+  }
   if (state->entry == cloud::MachineEntry::ssh) {
     cloud::run_over_ssh(*state, dir,
                         {{arguments.begin(), arguments.end() - 1},

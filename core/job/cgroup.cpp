@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/job/cgroup.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <libcgroup.h>
 #include <signal.h>
@@ -13,11 +12,11 @@
 #include <charconv>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <memory>
 #include <thread>
 
 #include "core/job/cgroup_path.hpp"
+#include "core/job/cgroup_tree.hpp"
 #include "core/job/record_store.hpp"
 #include "core/system/atomic_file.hpp"
 #include "core/system/unique_fd.hpp"
@@ -74,26 +73,25 @@ bool write_value(const std::string& file, std::string_view value) {
          ::write(fd.value(), value.data(), value.size()) == static_cast<ssize_t>(value.size());
 }
 
-void for_each_group(const std::string& folder,
-                    const std::function<void(const std::string&)>& visit) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> open{::opendir(folder.c_str()), ::closedir};
-  if (!open) return;
-  while (const auto* entry = ::readdir(open.get())) {
-    const std::string_view name{entry->d_name};
-    if (entry->d_type != DT_DIR || name == "." || name == "..") continue;
-    for_each_group(folder + "/" + std::string{name}, visit);
-  }
-  visit(folder);  // children before their parent
+bool write_value(int group, const char* file, std::string_view value) {
+  const UniqueFd fd{::openat(group, file, O_WRONLY | O_CLOEXEC)};
+  return fd &&
+         ::write(fd.value(), value.data(), value.size()) == static_cast<ssize_t>(value.size());
 }
 
-void add_processes(const std::string& folder, std::vector<pid_t>& found) {
-  for_each_group(folder, [&](const std::string& group) {
-    std::ifstream file{group + "/cgroup.procs"};
+// Returns whether every group below was seen.
+bool add_processes(const std::string& folder, std::vector<pid_t>& found) {
+  bool readable = true;
+  const bool all = visit_cgroups(folder, [&](const CgroupVisit& at) {
+    const UniqueFd procs{::openat(at.group, "cgroup.procs", O_RDONLY | O_CLOEXEC)};
+    std::ifstream file{"/proc/self/fd/" + std::to_string(procs.value())};
+    readable = readable && procs && file;
     for (pid_t pid = 0; file >> pid;) {
       // 0 is a process of another pid namespace: not ours to judge.
       if (pid > 0) found.push_back(pid);
     }
   });
+  return all && readable;
 }
 
 // One level of a group. libcgroup copies nothing from a parent, so a cpuset is filled here.
@@ -166,10 +164,12 @@ bool are_all_inside(const std::string& tasks, const std::string& path) {
 
 void thaw(const CgroupHierarchy& hierarchy, const std::string& path) {
   if (!hierarchy.is_v2() && !hierarchy.has("freezer")) return;
-  for_each_group(hierarchy.mount_point + path, [&](const std::string& group) {
-    write_value(group + (hierarchy.is_v2() ? "/cgroup.freeze" : "/freezer.state"),
-                hierarchy.is_v2() ? "0" : "THAWED");
-  });
+  // What was missed is seen in the next round of killing.
+  [[maybe_unused]] const bool all =
+      visit_cgroups(hierarchy.mount_point + path, [&](const CgroupVisit& at) {
+        write_value(at.group, hierarchy.is_v2() ? "cgroup.freeze" : "freezer.state",
+                    hierarchy.is_v2() ? "0" : "THAWED");
+      });
 }
 
 std::vector<std::string> levels_of(const std::string& path) {
@@ -183,9 +183,18 @@ std::vector<std::string> levels_of(const std::string& path) {
 }
 
 void remove_groups(const std::string& folder, std::vector<std::string>& stayed) {
-  for_each_group(folder, [&](const std::string& group) {
-    if (::rmdir(group.c_str()) != 0 && errno != ENOENT) stayed.push_back(group);
+  const bool all = visit_cgroups(folder, [&](const CgroupVisit& at) {
+    if (::unlinkat(at.parent, at.name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return;
+    stayed.push_back(folder + "/.../" + at.name);
   });
+  if (!all) stayed.push_back(folder);
+}
+
+// Slurm gives up at the first group that it cannot remove: a parent of ours, or a step's that had a
+// process which only the machine's end has ended.
+void remove_steps(const CgroupHierarchy& hierarchy, const std::string& path) {
+  std::vector<std::string> still_used;
+  remove_groups(hierarchy.mount_point + job_cgroup_path(path), still_used);
 }
 
 void remove_locked(const CgroupHierarchy& hierarchy, const std::string& path,
@@ -196,6 +205,7 @@ void remove_locked(const CgroupHierarchy& hierarchy, const std::string& path,
   const UniqueFd lock{::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   if (!lock || !lock_exclusively(lock.value(), root, 5s)) return;
   remove_groups(hierarchy.mount_point + path, stayed);
+  remove_steps(hierarchy, path);
   // Slurm's own root of the hierarchies that it manages is Slurm's to remove.
   const auto last = is_slurms(hierarchy) ? levels.rend() - 1 : levels.rend();
   for (auto level = levels.rbegin() + 1; level < last; ++level) {
@@ -207,10 +217,7 @@ void remove_locked(const CgroupHierarchy& hierarchy, const std::string& path,
 void remove_unlocked(const CgroupHierarchy& hierarchy, const std::string& path,
                      std::vector<std::string>& stayed) {
   remove_groups(hierarchy.mount_point + path, stayed);
-  // Slurm gives up at the first group that it cannot remove, which was one of ours' parents.
-  const auto job = hierarchy.mount_point + job_cgroup_path(path);
-  std::vector<std::string> still_used;
-  remove_groups(job, still_used);
+  remove_steps(hierarchy, path);
 }
 
 }  // namespace
@@ -282,14 +289,27 @@ Result<void> enter_cgroup_with_threads(const std::string& path, pid_t pid) {
                                 " do not stay in the cgroup " + path};
 }
 
-std::vector<pid_t> cgroup_processes(const std::string& path) {
-  std::vector<pid_t> found;
+namespace {
+
+struct FoundProcesses {
+  std::vector<pid_t> pids;  ///< sorted, each once
+  bool all = true;          ///< false where a group could not be looked into
+};
+
+FoundProcesses find_processes(const std::string& path) {
+  FoundProcesses found;
   for (const auto& hierarchy : cgroup_hierarchies()) {
-    add_processes(hierarchy.mount_point + path, found);
+    found.all = add_processes(hierarchy.mount_point + path, found.pids) && found.all;
   }
-  std::sort(found.begin(), found.end());
-  found.erase(std::unique(found.begin(), found.end()), found.end());
+  std::sort(found.pids.begin(), found.pids.end());
+  found.pids.erase(std::unique(found.pids.begin(), found.pids.end()), found.pids.end());
   return found;
+}
+
+}  // namespace
+
+std::vector<pid_t> cgroup_processes(const std::string& path) {
+  return find_processes(path).pids;
 }
 
 Result<void> kill_cgroup(const std::string& path, std::chrono::milliseconds limit) {
@@ -297,8 +317,8 @@ Result<void> kill_cgroup(const std::string& path, std::chrono::milliseconds limi
   for (;;) {
     const auto hierarchies = cgroup_hierarchies();
     for (const auto& hierarchy : hierarchies) thaw(hierarchy, path);
-    const auto processes = cgroup_processes(path);
-    if (processes.empty()) return {};
+    const auto [processes, all] = find_processes(path);
+    if (processes.empty() && all) return {};
     const auto self = std::find(processes.begin(), processes.end(), ::getpid());
     for (const auto& hierarchy : hierarchies) {
       // All at once, those too that are being forked.
@@ -309,6 +329,9 @@ Result<void> kill_cgroup(const std::string& path, std::chrono::milliseconds limi
       if (pid != ::getpid()) ::kill(pid, SIGKILL);
     }
     if (std::chrono::steady_clock::now() >= deadline) {
+      if (processes.empty()) {
+        return Error{Blame::node, "the groups of cgroup " + path + " cannot all be looked into"};
+      }
       return Error{Blame::node, std::to_string(processes.size()) + " processes of cgroup " + path +
                                     " do not die, the first is " +
                                     std::to_string(processes.front())};

@@ -28,6 +28,9 @@ bool is_leftover(const std::string& name) {
 Result<void> require_root_writes_only(const std::string& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) return os_error(Blame::site, path, errno);
+  if (status.st_uid != 0) {
+    return Error{Blame::site, path + " is not root's and was not run: chown root " + path};
+  }
   if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
     return Error{
         Blame::site,

@@ -106,12 +106,13 @@ if left=$(node_is_clean); then ok "nor anything else"; else fail "a dead slurmd 
 
 # The hooks by hand, killed between any two system calls that matter.
 hook() {
-  env -i SLURM_JOB_ID="$2" SLURM_JOB_UID="$JOB_UID" SLURM_JOB_GID="$(id -g "$JOB_USER")" SLURM_JOB_USER="$JOB_USER" \
+  ${EXEC:-} env -i SLURM_JOB_ID="$2" SLURM_JOB_UID="$JOB_UID" SLURM_JOB_GID="$(id -g "$JOB_USER")" SLURM_JOB_USER="$JOB_USER" \
     SLURMD_NODENAME="$NODE" SLURM_JOB_RESTART_COUNT="${3:-0}" SPANK_cloud_type=lxc "$LIBEXEC/$1" --config "$CONFIG"
 }
 hook epilog 888001 >/dev/null 2>&1; is "an epilog without a prolog" 0 $?
 for n in $(seq 40); do
-  hook prolog 888002 >/dev/null 2>&1 &
+  # In the place of the shell that is killed.
+  EXEC=exec hook prolog 888002 >/dev/null 2>&1 &
   pid=$!
   sleep "0.0$(printf %02d $((n % 20)))"
   kill -9 $pid 2>/dev/null

@@ -29,7 +29,7 @@ pid=$(sed -n 's/^init_pid=//p' "$dir/state")
 if [ -d "/proc/$pid" ]; then ok "whose end leaves the first alone"; else fail "the first machine is gone"; fi
 address=$(sed -n 's/^address=//p' "$dir/state")
 # Nobody listens on port 9: who is there says "refused", who cannot be reached says nothing of the kind.
-out=$(other srun -Q --cloud-type=lxc sh -c "nc -w 3 ${address%.*}.1 9 </dev/null; echo then; nc -w 3 $address 9 </dev/null" 2>&1)
+out=$(other srun -Q --cloud-type=lxc sh -c "exec 2>&1; nc -w 3 ${address%.*}.1 9 </dev/null; echo then; nc -w 3 $address 9 </dev/null" 2>&1)
 has "it reaches the gateway" "refused" "${out%then*}"
 lacks "but not the machine of another user" "refused" "${out#*then}"
 scancel "$id"
@@ -85,4 +85,26 @@ is "and gives back what it had" "" "$(grep ';888010;' "$LEASES")"
 is "and leaves no program behind" "" "$(pgrep -f "$PLAYGROUND/etc/slow")"
 cat config.saved >"$CONFIG"
 env -i SLURM_JOB_ID=888010 SLURM_JOB_UID="$JOB_UID" SLURMD_NODENAME="$NODE" "$LIBEXEC/epilog" --config "$CONFIG" >/dev/null 2>&1
+
+# A machine's root may make groups in what is delegated to it, deeper than any path is long, and
+# hide a process of the host's there.
+if [ -d /sys/fs/cgroup/freezer ]; then
+  cat >deep.sh <<'EOF'
+init=$(sed -n 's/^init_pid=//p' "$(dirname "$CLOUD_ACCESS")/state")
+group=/sys/fs/cgroup/freezer$(sed -n 's/.*:freezer://p' "/proc/$init/cgroup")
+nsenter -U -t "$init" -S 0 -G 0 perl -e '
+  chdir $ARGV[0] or die "$ARGV[0]: $!\n";
+  for (1 .. 20) { my $name = chr(96 + $_) x 250; mkdir $name or die "mkdir: $!\n"; chdir $name or die "chdir: $!\n" }
+  my $pid = fork // die; if (!$pid) { open STDOUT, ">/dev/null"; open STDERR, ">/dev/null"; exec "sleep", "987654" }
+  open my $procs, ">", "cgroup.procs" or die "procs: $!\n"; syswrite($procs, $pid) or die "move: $!\n"; print "hidden\n"' "$group"
+EOF
+  is "a process hides in groups of unusual depth" "hidden" "$(as_user srun -Q --cloud-type=lxc --cloud-run=host bash deep.sh 2>&1)"
+  eventually 40 no_jobs
+  is "and ends with its job" "" "$(pgrep -fx 'sleep 987654')"
+fi
+has "root does not enter a user's machine" "only the job's user can enter it" "$(
+  as_user srun -Q -J root --cloud-type=lxc --cloud-run=host sleep 30 >/dev/null 2>&1 &
+  eventually 20 sh -c "grep -qs ^phase=ready $PLAYGROUND/run/$NODE/jobs/*/state"
+  "$LIBEXEC/enter" --dir "$(dirname "$(grep -l ^phase=ready "$PLAYGROUND/run/$NODE"/jobs/*/state | head -1)")" -- id 2>&1
+  scancel -u "$JOB_USER"; wait)"
 finish
