@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Where a container of a job is in cgroup v2, what limits, counts, freezes and ends it.
+# Where a container of a job is in cgroup v2, what limits, counts, freezes and ends it. What its tasks see is
+# tests/system/tasks.sh's, which runs here too.
 . "$(dirname "$0")/../system/lib.sh"
 SCOPE=$(echo /sys/fs/cgroup/system.slice/*slurmstepd.scope)
-run() { as_user srun -Q --cloud-type=lxc "$@" 2>&1; }
 
 # NAME SBATCH-OPTIONS...: a job that waits with its machine up; sets id, group (the job's) and init.
 start_job() {
@@ -23,12 +23,6 @@ in_machine() { bash -c 'echo $$ >"$1"/machine/init/cgroup.procs && shift && exec
 job_is_gone() { [ -z "$(squeue -h -j "$id" -o %A 2>/dev/null)" ] && [ ! -e "$group" ]; }
 is_frozen() { grep -qx "frozen $1" "$cloud/machine/init/cgroup.events"; }
 used_us() { sed -n 's/^usage_usec //p' "$cloud/machine/init/cpu.stat"; }
-
-is "the task runs in the machine" "$NODE" "$(run hostname | sed 's/-[0-9]*$//')"
-is "as the job's user" "$JOB_UID" "$(run id -u)"
-is "with all its groups" "$(id -G "$JOB_USER" | tr ' ' '\n' | sort -n | xargs)" "$(run id -G | tr ' ' '\n' | sort -n | xargs)"
-is "nproc is the allocation" 1 "$(run -n1 -c1 nproc)"
-has "a task that takes more than the job has is killed" "Out Of Memory" "$(run --mem=60 tail /dev/zero)"
 
 start_job limits --mem=120 -c1
 is "the machine is where the job is counted" "0::${cloud#/sys/fs/cgroup}/machine/init" "$(cat "/proc/$init/cgroup")"

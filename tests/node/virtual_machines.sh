@@ -10,9 +10,8 @@ ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
 job_is_gone() { [ -z "$(squeue -h -j "$id" -o %A 2>/dev/null)" ] && [ ! -e "$group" ]; }
 
 began=$(date +%s%N)
-is "the task runs in the machine" "$NODE" "$(run hostname | sed 's/-[0-9]*$//')"
+is "the task runs in the machine as the job's user" "$NODE $JOB_UID" "$(run sh -c 'hostname; id -u' | sed 's/-[0-9]*$//' | xargs)"
 echo "# a job with a virtual machine took $((($(date +%s%N) - began) / 1000000)) ms"
-is "as the job's user" "$JOB_UID" "$(run id -u)"
 
 as_user sbatch -Q -J guest -o guest.out --no-requeue --mem=400 -c1 --cloud-type=kvm --cloud-image=minimal --wrap 'sleep 300' >/dev/null
 eventually 30 is_running guest
@@ -47,5 +46,6 @@ scontrol resume "$id"
 is "resume thaws it" "$NODE-$id" "$(inside hostname)"
 scancel "$id"
 if eventually 40 job_is_gone; then ok "scancel ends machine and job"; else fail "scancel: $(squeue -h -j "$id") $(find "$group" 2>/dev/null -type d)"; fi
-is "no domain is left" "" "$(virsh -q -c "$URI" list --all --name)"
+no_domain() { [ -z "$(virsh -q -c "$URI" list --all --name)" ]; }
+if eventually 20 no_domain; then ok "no domain is left"; else fail "domains: $(virsh -q -c "$URI" list --all)"; fi
 finish
