@@ -22,11 +22,11 @@ std::uint64_t kills_in(const fs::path& group) {
 
 // Never the root's own, which counts nobody of ours.
 fs::path counting_group(const CgroupHierarchy& hierarchy, std::string cgroup) {
-  const fs::path own{hierarchy.mount_point + cgroup};
+  fs::path own{hierarchy.mount_point + cgroup};
   if (!hierarchy.is_v2()) return own;
   std::error_code problem;
   for (; !cgroup.empty(); cgroup.resize(cgroup.rfind('/'))) {
-    const fs::path group{hierarchy.mount_point + cgroup};
+    fs::path group{hierarchy.mount_point + cgroup};
     if (fs::exists(group / "memory.events.local", problem)) return group;
   }
   return own;
