@@ -38,6 +38,8 @@ eventually() {
   until "$@"; do [ $SECONDS -lt $end ] || return 1; sleep 0.1; done
 }
 no_jobs() { [ -z "$(squeue -h -o %A)" ]; }
+# RELEASE: whether the kernel is that or newer.
+has_linux() { printf '%s\n' "$1" "$(uname -r)" | sort -C -V; }
 job_id_of() { squeue -h -n "$1" -o %A; }
 is_running() { [ "$(squeue -h -n "$1" -o %t)" = R ]; }
 
