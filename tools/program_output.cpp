@@ -71,7 +71,7 @@ std::string find_program(const std::string& name) {
   std::string_view path = variable == nullptr ? "/usr/sbin:/usr/bin:/sbin:/bin" : variable;
   while (!path.empty()) {
     const auto colon = std::min(path.find(':'), path.size());
-    const auto candidate = std::string{path.substr(0, colon)} + "/" + name;
+    auto candidate = std::string{path.substr(0, colon)} + "/" + name;
     if (candidate.front() == '/' && ::access(candidate.c_str(), X_OK) == 0) return candidate;
     path.remove_prefix(std::min(colon + 1, path.size()));
   }

@@ -145,7 +145,7 @@ Accelerator find_accelerator(const AcceleratorProbe& probe) {
   }
   const auto boot = boot_id();
   if (const auto known = parse_verdict(content_of(probe.note), boot)) return *known;
-  const auto verdict = find_out(probe);
+  auto verdict = find_out(probe);
   const auto part = probe.note + ".part";
   {
     std::ofstream file{part, std::ios::trunc};
