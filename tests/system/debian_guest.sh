@@ -3,7 +3,9 @@
 # A whole Debian 12 with systemd and cloud-init as a guest, customised by its seed, the site and the user.
 . "$(dirname "$0")/lib.sh"
 cp "$CONFIG" config.saved
-sed "s#^path = .*#path = \"$PLAYGROUND/images/debian12.qcow2\"#" "$PLAYGROUND/images/debian12.toml" >>"$CONFIG"
+# Where an earlier run has built the image, the playground has it already.
+grep -q '^\[image.debian12\]' "$CONFIG" ||
+  sed "s#^path = .*#path = \"$PLAYGROUND/images/debian12.qcow2\"#" "$PLAYGROUND/images/debian12.toml" >>"$CONFIG"
 cat >site.yaml <<'U'
 #cloud-config
 write_files:
