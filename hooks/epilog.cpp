@@ -5,6 +5,7 @@
 
 #include "core/log.hpp"
 #include "core/stage/hooks.hpp"
+#include "core/stage/job_configuration.hpp"
 #include "hooks/hook_input.hpp"
 
 int main(int argc, char** argv) {
@@ -23,7 +24,7 @@ int main(int argc, char** argv) {
       return 2;
     }
     cloud::log_as("epilog", input->job.job_id);
-    auto config = cloud::load_site_config(*file);
+    auto config = cloud::load_node_config(*file, input->job.node);
     // Set by a keeper that no epilog has come for.
     if (input->lookup("CLOUD_KEEPER_ORPHANED"))
       config = cloud::without_site_programs(std::move(config));

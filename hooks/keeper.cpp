@@ -45,13 +45,12 @@ std::uint64_t number(const std::map<std::string, std::string>& options, const st
   const auto job = "SLURM_JOB_ID=" + std::to_string(order.job_id);
   const auto node = "SLURMD_NODENAME=" + order.node;
   const auto uid = "SLURM_JOB_UID=" + std::to_string(keeper.uid());
+  // A next run may have begun meanwhile: its machine is not ours to end.
+  const auto run = "SLURM_JOB_RESTART_COUNT=" + std::to_string(keeper.restart_count());
   const char* argv[] = {program.c_str(), "--config", config.c_str(), nullptr};
-  const char* environment[] = {job.c_str(),
-                               node.c_str(),
-                               uid.c_str(),
-                               "SLURM_JOB_GID=0",
-                               "SLURM_JOB_RESTART_COUNT=4294967295",
-                               "CLOUD_KEEPER_ORPHANED=1",
+  const char* environment[] = {job.c_str(), node.c_str(),
+                               uid.c_str(), "SLURM_JOB_GID=0",
+                               run.c_str(), "CLOUD_KEEPER_ORPHANED=1",
                                nullptr};
   ::execve(program.c_str(), const_cast<char**>(argv), const_cast<char**>(environment));
   log_line(LogLevel::error, "cannot run " + program);

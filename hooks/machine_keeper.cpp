@@ -75,6 +75,8 @@ Result<void> MachineKeeper::settle() {
   const auto extern_step = extern_step_path(own_cgroups(), order_.job_id);
   publisher_ = std::make_unique<Publisher>(config_, record_);
   publisher_->state().keeper_pid = ::getpid();
+  publisher_->state().boot_limit_s =
+      record_.request->timeout.value_or(config_.boot_timeout).count();
   if (!extern_step) {
     fail(extern_step.error());
     return extern_step.error();
@@ -83,7 +85,7 @@ Result<void> MachineKeeper::settle() {
   record_.machine->cgroup = machine_cgroup_path(*extern_step);
   record_.phase = RecordPhase::started;
   if (auto saved = (*locked)->save(record_); !saved) return saved;
-  const auto own = record_.machine->cgroup + "/keeper";
+  const auto own = keeper_cgroup(record_.machine->cgroup);
   auto placed = create_cgroup(own);
   if (placed) placed = enter_cgroup(own, ::getpid());
   if (!placed) {
@@ -120,15 +122,7 @@ Result<void> MachineKeeper::bring_up() {
     return Error{Blame::site, "backend '" + record_.request->type +
                                   "' was switched off while the job was waiting"};
   }
-  if (record_.request->ready && *record_.request->ready != ReadyLevel::boot) {
-    // Known before anything is started, and said in the user's words.
-    const auto table = load_backend_table(config_.backend_dir, config->name);
-    if (table && !has_ssh_entry(**table)) {
-      return Error{Blame::user, "--cloud-ready=" + std::string{to_string(*record_.request->ready)} +
-                                    ": a machine of type " + config->name +
-                                    " is not entered through ssh; choose boot"};
-    }
-  }
+  if (auto fits = request_fits(*config); !fits) return fits;
   BackendHost host{[this](int level, const std::string& message) {
                      log_line(level == 0 ? LogLevel::error : LogLevel::info, message);
                      if (publisher_) publisher_->log(message);
@@ -143,6 +137,23 @@ Result<void> MachineKeeper::bring_up() {
   if (auto started = start_machine(spec); !started) return started;
   if (backend_->has_ssh()) return wait_for_ssh(spec);
   become_ready();
+  return {};
+}
+
+// Known before anything is started, and said in the user's words.
+Result<void> MachineKeeper::request_fits(const BackendConfig& config) const {
+  const auto table = load_backend_table(config_.backend_dir, config.name, config.notes);
+  if (!table || has_ssh_entry(**table)) return {};
+  const auto& request = *record_.request;
+  if (request.ready && *request.ready != ReadyLevel::boot) {
+    return Error{Blame::user, "--cloud-ready=" + std::string{to_string(*request.ready)} +
+                                  ": a machine of type " + config.name +
+                                  " is not entered through ssh; choose boot"};
+  }
+  if (!request.user_data.empty()) {
+    return Error{Blame::user,
+                 "--cloud-user-data: a machine of type " + config.name + " runs no cloud-init"};
+  }
   return {};
 }
 
@@ -163,8 +174,7 @@ Result<void> MachineKeeper::prepare_entry(MachineSpec& spec) {
                                   record_.request->type + "]"};
   }
   auto keys = stages_.run("keys", [&] {
-    return make_machine_keys(store_.job_path(order_.job_id), publisher_->dir(), spec.name,
-                             spec.user);
+    return make_machine_keys(store_.job_path(order_.job_id), publisher_->dir(), spec);
   });
   if (!keys) return std::move(keys).error();
   spec.ssh = *std::move(keys);
@@ -257,9 +267,6 @@ Result<void> MachineKeeper::machine_is_alive() {
 }
 
 void MachineKeeper::become_ready() {
-  if (auto written = publisher_->write_access_script(); !written) {
-    log_line(LogLevel::error, written.error().message);
-  }
   publish(MachinePhase::ready);
   publisher_->log("the machine is ready");
   // Nobody waits for this any more.

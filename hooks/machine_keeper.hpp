@@ -42,11 +42,14 @@ class MachineKeeper {
   [[nodiscard]] bool orphaned() const noexcept { return orphaned_; }
   /// The job's user.
   [[nodiscard]] std::uint32_t uid() const noexcept { return record_.uid; }
+  /// The run of the job whose machine this is.
+  [[nodiscard]] std::uint32_t restart_count() const noexcept { return record_.restart_count; }
   /// Leaves the job's cgroup and the machine's mounts, to clean up after both.
   [[nodiscard]] Result<void> leave_machine();
 
  private:
   [[nodiscard]] Result<void> bring_up();
+  [[nodiscard]] Result<void> request_fits(const BackendConfig& config) const;
   [[nodiscard]] Result<void> start_machine(const MachineSpec& spec);
   [[nodiscard]] Result<void> prepare_entry(MachineSpec& spec);
   [[nodiscard]] Result<void> wait_for_ssh(const MachineSpec& spec);

@@ -5,6 +5,7 @@
 
 #include "core/log.hpp"
 #include "core/stage/hooks.hpp"
+#include "core/stage/job_configuration.hpp"
 #include "hooks/hook_input.hpp"
 
 int main(int argc, char** argv) {
@@ -23,7 +24,7 @@ int main(int argc, char** argv) {
       return 2;
     }
     cloud::log_as("prolog", input->job.job_id);
-    return cloud::run_prolog(cloud::load_site_config(*file), *input);
+    return cloud::run_prolog(cloud::load_node_config(*file, input->job.node), *input);
   } catch (const std::exception& problem) {
     cloud::log_line(cloud::LogLevel::error, std::string{"internal error: "} + problem.what());
     // A bug of ours shall not drain the node.

@@ -68,8 +68,8 @@ Result<void> SpecBuilder::add_mounts(MachineSpec& spec) {
 Result<std::string> SpecBuilder::read_user_data(const MachineUser& user) const {
   constexpr std::size_t kUserDataMax = 64 << 10;
   const auto& path = record_.request->user_data;
-  const auto file = open_as_user(user, path);
-  if (!file) return Error{file.error()}.within("--cloud-user-data");
+  const auto file = open_as_user(user, path, "--cloud-user-data");
+  if (!file) return file.error();
   struct stat status {};
   if (::fstat(file->value(), &status) != 0 || !S_ISREG(status.st_mode)) {
     return Error{Blame::user, "--cloud-user-data: " + path + " is no regular file"};

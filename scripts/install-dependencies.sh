@@ -4,8 +4,8 @@
 dependency_packages="g++ cmake ninja-build pkg-config libgtest-dev libgmock-dev libbenchmark-dev lxc-dev
  liblxc-common libcgroup-dev libboost-dev libtomlplusplus-dev libcli11-dev nlohmann-json3-dev libslurm-dev
  slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge busybox-static squashfs-tools iproute2 procps
- bsdutils util-linux mmdebstrap strace perl-base clang-format clang-tidy qemu-system-x86 qemu-system-common
- qemu-utils kmod e2fsprogs cgroup-tools libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients libvirt-dev ebtables iptables
+ bsdutils util-linux mmdebstrap strace perl-base clang clang-format clang-tidy bubblewrap groff-base qemu-system-x86 qemu-system-common
+ qemu-utils ovmf kmod e2fsprogs cgroup-tools libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients libvirt-dev ebtables iptables
  nftables libpugixml-dev libarchive-dev libssl-dev openssh-client openssh-server"
 # What images/build needs.
 image_packages="mmdebstrap busybox-static kmod cpio zstd e2fsprogs qemu-utils fdisk dosfstools mtools grub-common

@@ -74,7 +74,15 @@ Result<void> Options::set(Option option, std::string_view value) {
     }
     type_is_inherited_ = false;
   }
-  values_[static_cast<std::size_t>(option)] = value;
+  auto& kept = values_[static_cast<std::size_t>(option)];
+  if (option == Option::mount && kept && *kept != value) {
+    // Given more than once it adds up, as `-v` of container engines does.
+    const auto all = *kept + "," + std::string{value};
+    if (auto good = check(option, all); !good) return good;
+    kept = all;
+    return {};
+  }
+  kept = value;
   return {};
 }
 

@@ -142,7 +142,8 @@ Result<void> read_environment(spank_context_t context) {
   for (const auto option : kAllOptions) {
     const auto name = prefix + std::string{environment_name(option)};
     const char* value = std::getenv(name.c_str());
-    if (value == nullptr) continue;
+    // Also one that was emptied is not set: there is no empty value.
+    if (value == nullptr || *value == '\0') continue;
     auto set = plugin().options.set_default(option, value);
     if (!set) return std::move(set).error().within(name);
   }

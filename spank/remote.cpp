@@ -189,14 +189,11 @@ namespace {
 // Tasks wait for a keeper to say how the machine is doing: one that never came says nothing.
 void publish_failure(const std::string& dir, const std::string& reason) {
   auto state = read_published_state(dir);
-  struct stat owner {};
-  const auto path = dir + "/state";
-  if (!state || state->phase == MachinePhase::failed || ::stat(path.c_str(), &owner) != 0) return;
+  if (!state || state->phase == MachinePhase::failed) return;
   state->phase = MachinePhase::failed;
   state->reason = reason;
-  auto written =
-      write_file(path, serialize(*state),
-                 {.mode = 0400, .owner = FileOwner{owner.st_uid, owner.st_gid}, .durable = false});
+  auto written = write_file(dir + "/state", serialize(*state),
+                            {.mode = 0400, .owner = {}, .durable = false, .reader = state->uid});
   if (!written) slurm_error("spank_cloud: %s", written.error().message.c_str());
 }
 
@@ -295,6 +292,11 @@ void place_task(spank_t spank, const Installation& installation, const Options& 
   const bool inside = mode == "all" || (mode == "steps" && !is_batch);
   if (state->phase == MachinePhase::failed && (inside || is_batch)) {
     refuse(state->reason);
+  }
+  if (state->phase == MachinePhase::failed) {
+    slurm_error(
+        "spank_cloud: the job's machine has failed: %s; this step runs on the node all the same",
+        state->reason.c_str());
   }
   spank_setenv(spank, "CLOUD_ACCESS", (dir + "/access").c_str(), 1);
   spank_setenv(spank, "CLOUD_MACHINE", state->hostname.c_str(), 1);

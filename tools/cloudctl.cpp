@@ -24,25 +24,27 @@ std::string short_hostname() {
 }
 
 constexpr const char* kFooter =
-    "\nUsers: enter, console and logs, for jobs of their own, on a node of the job.\n"
+    "\nUsers: enter, console and logs, for jobs of their own, on a node of the job; backend.\n"
     "Root: all of them.\n"
     "`cloudctl COMMAND --help` says more of a command.\n"
     "\n"
     "Exit status: 0; 1 where something is wrong or was not found, with the reason on stderr;\n"
-    "106 and above where the command line is wrong. `enter` ends like its command.";
+    "100 and above where the command line is wrong. `enter` ends like its command.";
 
 class CommandLine {
  public:
   CommandLine() {
     app_.set_version_flag("--version", CLOUD_VERSION);
     app_.add_option("--config", view_.config_file, "The configuration")->capture_default_str();
-    app_.add_option("--node", view_.node, "This node's name in Slurm (SLURMD_NODENAME)")
-        ->capture_default_str();
+    app_.add_option("--node", view_.node, "This node's name in Slurm")
+        ->capture_default_str()
+        ->envname("SLURMD_NODENAME");
     app_.require_subcommand(1);
     app_.fallthrough();
     app_.footer(kFooter);
     add_commands_of_users();
     add_commands_of_root();
+    add_commands_of_backends();
   }
 
   int run(int argc, char** argv) {
@@ -54,6 +56,7 @@ class CommandLine {
     try {
       app_.parse(static_cast<int>(dashes - argv), argv);
       auto* chosen = app_.get_subcommands().front();
+      while (!chosen->get_subcommands().empty()) chosen = chosen->get_subcommands().front();
       if (dashes != end && chosen->get_name() != "enter") {
         throw CLI::ExtrasError(chosen->get_name(), {"--"});
       }
@@ -123,6 +126,22 @@ class CommandLine {
         ->footer("\nAlso ends machines with a name of this node that no job has a record of.");
   }
 
+  void add_commands_of_backends() {
+    auto* backend = app_.add_subcommand("backend", "Say what the site's backends are and take");
+    backend->require_subcommand(1);
+    backend->fallthrough();
+    auto* list = backend->add_subcommand("list", "List them, with what cannot be loaded and why");
+    actions_[list] = [this] { return cloud::list_backends(view_); };
+    auto* show = backend->add_subcommand("show", "Print a backend's abilities and its options");
+    show->add_option("NAME", backend_, "The backend's name")->required();
+    show->add_flag("--man", is_manual_,
+                   "As a manual page: cloudctl backend show NAME --man | man -l -");
+    actions_[show] = [this] {
+      const auto format = is_manual_ ? cloud::BackendFormat::man : cloud::BackendFormat::text;
+      return cloud::show_backend(view_, backend_, format);
+    };
+  }
+
   CLI::App app_{"Looks after the machines of spank-cloud on this node"};
   std::map<const CLI::App*, std::function<int()>> actions_;
   cloud::NodeView view_{cloud::default_config_file(), short_hostname()};
@@ -130,6 +149,8 @@ class CommandLine {
   std::uint64_t job_id_ = 0;
   std::vector<std::string> command_;
   bool log_only_ = false;
+  std::string backend_;
+  bool is_manual_ = false;
   cloud::TraceFormat format_ = cloud::TraceFormat::table;
 };
 

@@ -19,6 +19,15 @@ namespace cloud {
 /// a problem.
 [[nodiscard]] int examine_node(const NodeView& view, const std::string& libexec);
 
+/// Lists the backends in the site's folder, those that the configuration enables and those that
+/// cannot be loaded, and why. 1 where one that is enabled cannot be loaded.
+[[nodiscard]] int list_backends(const NodeView& view);
+
+enum class BackendFormat { text, man };
+
+/// Prints what a backend says of itself: its version, capabilities, image formats and options.
+[[nodiscard]] int show_backend(const NodeView& view, const std::string& name, BackendFormat format);
+
 /// Lists the jobs that have a record on the node, with their machines and addresses.
 [[nodiscard]] int show_status(const NodeView& view);
 

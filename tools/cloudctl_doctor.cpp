@@ -81,6 +81,7 @@ int examine_node(const NodeView& view, const std::string& libexec) {
   check_pools(loaded.config, findings);
   check_folders(loaded.config, findings);
   check_installed_programs(libexec, findings);
+  check_subids(loaded.config, findings);
   check_cgroups(findings);
   check_slurm(findings);
   return findings.has_problem() ? 1 : 0;

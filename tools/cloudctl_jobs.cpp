@@ -38,11 +38,19 @@ void print_stages(const JobRecord& record) {
 }  // namespace
 
 int show_status(const NodeView& view) {
-  const auto config = load_site_config(view.config_file).config;
+  if (::geteuid() != 0) return refuse({Blame::user, "records are root's: run status as root"});
+  const auto config = config_of_node(view);
   const RecordStore store{config.state_dir, view.node};
   std::printf("%-10s %-12s %-6s %-16s %-9s %-15s %s\n", "JOB", "USER", "TYPE", "IMAGE", "PHASE",
               "ADDRESS", "REASON");
-  for (const auto& record : store.records()) {
+  for (const auto job_id : store.jobs()) {
+    const auto found = store.peek(job_id);
+    if (!found) {
+      std::printf("%-10llu %s; `cloudctl reconcile` cleans up once the job has ended\n",
+                  static_cast<unsigned long long>(job_id), found.error().message.c_str());
+    }
+    if (!found || !*found) continue;
+    const auto& record = **found;
     std::printf(
         "%-10llu %-12s %-6s %-16s %-9s %-15s %s\n", static_cast<unsigned long long>(record.job_id),
         record.user.c_str(), record.request ? record.request->type.c_str() : "-",
@@ -53,7 +61,7 @@ int show_status(const NodeView& view) {
 }
 
 int show_trace(const NodeView& view, std::uint64_t job_id, TraceFormat format) {
-  const auto config = load_site_config(view.config_file).config;
+  const auto config = config_of_node(view);
   for (const auto& record : RecordStore{config.state_dir, view.node}.records()) {
     if (record.job_id != job_id) continue;
     if (format == TraceFormat::perfetto) {

@@ -27,7 +27,7 @@ int show_logs(const NodeView& view, std::uint64_t job_id) {
   std::vector<std::string> files;
   if (job) files.push_back(job->dir + "/log");
   if (::geteuid() == 0) {
-    const RecordStore store{load_site_config(view.config_file).config.state_dir, view.node};
+    const RecordStore store{config_of_node(view).state_dir, view.node};
     for (const auto* name : {"/keeper.log", "/programs.log"}) {
       if (store.knows(job_id)) files.push_back(store.job_path(job_id) + name);
     }

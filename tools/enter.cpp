@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Takes the job's user into the job's machine. As a task, Slurm executes it in the place of the
-// user's command, which is then in SLURM_CLOUD_COMMAND; by hand, `enter --dir DIR -- [COMMAND...]`.
-// It has no privilege: the kernel lets the owner of a user namespace in, and nobody else.
+// user's command, which is then in SLURM_CLOUD_COMMAND; by hand, through the link `access` in a
+// job's folder, `access [COMMAND...]`, or `enter --dir DIR -- [COMMAND...]`. It has no privilege:
+// the kernel lets the owner of a user namespace in, and nobody else.
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include <climits>
@@ -48,6 +50,16 @@ std::string shell() {
 
 }  // namespace
 
+// The folder of the name by which we were executed, where that is the link `access`.
+std::string folder_of_access() {
+  constexpr std::string_view kName = "/access";
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): getauxval(3) has no other type
+  const auto* path = reinterpret_cast<const char*>(::getauxval(AT_EXECFN));
+  const std::string_view name{path == nullptr ? "" : path};
+  if (name == kName.substr(1)) return ".";
+  return name.ends_with(kName) ? std::string{name.substr(0, name.size() - kName.size())} : "";
+}
+
 int main(int argc, char** argv) {
   std::string dir;
   std::string command;
@@ -70,6 +82,14 @@ int main(int argc, char** argv) {
     ::unsetenv("SLURM_CLOUD_DIR");
     arguments.assign(argv, argv + argc);
     arguments.front() = command.data();
+  } else if (dir = folder_of_access(); !dir.empty()) {
+    // As `cloudctl enter` and others want it.
+    const int first = argc > 1 && std::string_view{argv[1]} == "--" ? 2 : 1;
+    arguments.assign(argv + first, argv + argc);
+    if (arguments.empty()) {
+      arguments = {kShell, kRunShell, kPreferredShell, wanted_shell.data()};
+    }
+    command = arguments.front();
   } else if (argc == 2 && std::string_view{argv[1]} == "--version") {
     std::puts(CLOUD_VERSION);
     return 0;

@@ -34,10 +34,13 @@ std::string default_libexec() {
 
 void check_installed_programs(const std::string& libexec, Findings& findings) {
   bool all_good = true;
+  std::string last;
   for (const auto* name : {"enter", "keeper", "prolog", "epilog"}) {
     const auto good = check_program(libexec + "/" + name);
     if (good) continue;
-    findings.problem("programs", good.error().message);
+    // The same folder may be wrong for all of them.
+    if (good.error().message != last) findings.problem("programs", good.error().message);
+    last = good.error().message;
     all_good = false;
   }
   if (all_good) {

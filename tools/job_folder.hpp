@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "core/config/site_config.hpp"
 #include "core/error.hpp"
 #include "core/job/published_state.hpp"
 
@@ -20,6 +21,9 @@ struct JobFolder {
   std::string dir;  ///< of the published state
   PublishedState state;
 };
+
+/// The configuration as far as it can be read; where it has mistakes, stderr says so, once.
+[[nodiscard]] SiteConfig config_of_node(const NodeView& view);
 
 /// The error says which of these it is: no such job on this node, somebody else's job, or a state
 /// that cannot be read.

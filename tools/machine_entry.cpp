@@ -18,9 +18,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <optional>
+#include <sstream>
 #include <thread>
 
 #include "core/system/unique_fd.hpp"
+#include "tools/pty_relay.hpp"
 #include "tools/task_signals.hpp"
 
 namespace cloud {
@@ -35,6 +39,8 @@ constexpr int kNotExecutable = 126;
 constexpr int kNotFound = 127;
 
 volatile sig_atomic_t child_pid = 0;
+/// Whether the task has a terminal of its own, so that ours tells nobody but us.
+volatile sig_atomic_t has_own_terminal = 0;
 
 void say(const std::string& text) {
   std::fprintf(stderr, "spank_cloud: %s\n", text.c_str());
@@ -43,7 +49,8 @@ void say(const std::string& text) {
 // JUSTIFICATION: kill(2) is async-signal-safe. A signal that the terminal sent to its foreground
 // group has reached the child already, as that group is the child's.
 void hand_on(int number, siginfo_t* info, void*) {
-  if (child_pid > 0 && info->si_code != SI_KERNEL) ::kill(child_pid, number);
+  if (child_pid <= 0 || (info->si_code == SI_KERNEL && has_own_terminal == 0)) return;
+  ::kill(child_pid, number);
 }
 
 struct SavedSignals {
@@ -92,10 +99,26 @@ void enter_directory(const std::string& wanted) {
   say("the folder " + wanted + " is not in the machine: starting in " + (at_home ? home : "/"));
 }
 
+// "/bin/bash" of a script that begins with "#!/bin/bash -e"; "" of anything else.
+std::string interpreter_of(const char* file) {
+  std::ifstream script{file};
+  std::string line;
+  if (!std::getline(script, line) || !line.starts_with("#!")) return {};
+  std::istringstream words{line.substr(2)};
+  std::string interpreter;
+  words >> interpreter;
+  return interpreter;
+}
+
 [[noreturn]] void become_task(const char* command, char** argv, const std::string& directory,
-                              const SavedSignals& saved, pid_t parent) {
-  ::setpgid(0, 0);
-  if (::isatty(STDIN_FILENO) != 0) ::tcsetpgrp(STDIN_FILENO, ::getpgrp());
+                              const SavedSignals& saved, pid_t parent,
+                              std::optional<PtyRelay>& terminal) {
+  if (terminal) {
+    terminal->become_terminal();
+  } else {
+    ::setpgid(0, 0);
+    if (::isatty(STDIN_FILENO) != 0) ::tcsetpgrp(STDIN_FILENO, ::getpgrp());
+  }
   drop_capabilities();
   // Ours is the only process that can tell Slurm of the task's end: it shall not outlive us.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -104,7 +127,10 @@ void enter_directory(const std::string& wanted) {
   enter_directory(directory);
   ::execvp(command, argv);
   const int problem = errno;
-  say(std::string{command} + ": " + std::strerror(problem) + " (in the machine)");
+  const auto interpreter = problem == ENOENT ? interpreter_of(command) : std::string{};
+  say((interpreter.empty() ? std::string{command}
+                           : "the interpreter " + interpreter + " of " + command) +
+      ": " + std::strerror(problem) + " (in the machine)");
   ::_exit(problem == ENOENT ? kNotFound : kNotExecutable);
 }
 
@@ -138,6 +164,12 @@ Result<PublishedState> wait_until_ready(const std::string& dir) {
         // Root's process: EPERM means that it lives, also where /proc hides it.
         if (::kill(static_cast<pid_t>(state->keeper_pid), 0) != 0 && errno == ESRCH) {
           return Error{Blame::node, "the machine's keeper has died before the machine was ready"};
+        }
+        if (state->boot_limit_s > 0 &&
+            now - begun > std::chrono::seconds{state->boot_limit_s} + 60s) {
+          return Error{Blame::node,
+                       "the machine's keeper hangs (" + state->progress +
+                           "): does a file system of its mounts not answer? `cloudctl logs`"};
         }
         break;
     }
@@ -184,20 +216,25 @@ std::string open_script(const std::string& path) {
 void run_in_machine(const char* command, char** argv, const std::string& directory) {
   SavedSignals saved;
   hand_on_signals(saved);
+  auto terminal = PtyRelay::open();
+  has_own_terminal = terminal ? 1 : 0;
   const pid_t parent = ::getpid();
   const pid_t child = ::fork();
   if (child < 0) {
     say(std::string{"fork: "} + std::strerror(errno));
     ::_exit(kNotStarted);
   }
-  if (child == 0) become_task(command, argv, directory, saved, parent);
-  ::setpgid(child, child);
-  if (::isatty(STDIN_FILENO) != 0) ::tcsetpgrp(STDIN_FILENO, child);
+  if (child == 0) become_task(command, argv, directory, saved, parent, terminal);
+  if (!terminal) {
+    ::setpgid(child, child);
+    if (::isatty(STDIN_FILENO) != 0) ::tcsetpgrp(STDIN_FILENO, child);
+  }
   child_pid = child;
   drop_capabilities();
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  if (terminal) end_like(terminal->run(child));
   for (;;) {
     int status = 0;
     if (::waitpid(child, &status, WUNTRACED) < 0) {

@@ -2,7 +2,11 @@
 #include "tools/node_checks.hpp"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/magic.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -14,10 +18,15 @@
 
 #include "core/address/lease_file.hpp"
 #include "core/job/cgroup_hierarchy.hpp"
+#include "core/machine/subid_ranges.hpp"
+#include "core/system/access_list.hpp"
 #include "core/system/trusted_path.hpp"
+#include "core/system/unique_fd.hpp"
 
 namespace cloud {
 namespace {
+
+namespace fs = std::filesystem;
 
 struct NetworkFileSystem {
   std::uint32_t magic;
@@ -33,7 +42,7 @@ constexpr std::array kNetworkFileSystems{
 // The prolog makes the folder: what counts is the nearest that is there.
 std::string nearest_existing(std::string path) {
   while (path.size() > 1 && ::access(path.c_str(), F_OK) != 0) {
-    path = std::filesystem::path{path}.parent_path().string();
+    path = fs::path{path}.parent_path().string();
   }
   return path;
 }
@@ -81,7 +90,7 @@ Result<std::string> describe_leases(const PoolConfig& pool, Findings& findings) 
   const auto table = file.read();
   if (!table) return table.error();
   // A change replaces the file, and its lock is beside it.
-  const auto folder = std::filesystem::path{pool.file}.parent_path().string();
+  const auto folder = fs::path{pool.file}.parent_path().string();
   for (const auto& path : {pool.file, folder}) {
     if (::faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) != 0) {
       return os_error(Blame::site, "root shall be able to write " + path, errno);
@@ -101,11 +110,44 @@ Result<std::string> describe_leases(const PoolConfig& pool, Findings& findings) 
          pool.file;
 }
 
+// A container's programs are files of the node as well. Its set-uid ones would run as root on it.
+std::string open_setuid_program(const ImageConfig& image) {
+  struct statvfs system {};
+  if (image.format != "directory" || ::statvfs(image.path.c_str(), &system) != 0 ||
+      (system.f_flag & ST_NOSUID) != 0) {
+    return {};
+  }
+  for (auto folder = fs::path{image.path}; folder.has_relative_path();
+       folder = folder.parent_path()) {
+    struct stat status {};
+    if (::stat(folder.c_str(), &status) == 0 && (status.st_mode & S_IXOTH) == 0) return {};
+  }
+  std::error_code problem;
+  const auto options = fs::directory_options::skip_permission_denied;
+  for (const auto& entry : fs::recursive_directory_iterator{image.path, options, problem}) {
+    struct stat status {};
+    if (::lstat(entry.path().c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
+    if ((status.st_mode & S_ISUID) != 0 && status.st_uid == 0) return entry.path().string();
+  }
+  return {};
+}
+
 }  // namespace
+
+// A file without a name is all that is made.
+void check_access_lists(const std::string& run_dir, Findings& findings) {
+  const auto folder = nearest_existing(run_dir);
+  const UniqueFd file{::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600)};
+  if (!file) return;
+  if (auto set = set_mode_with_reader(file.value(), 0400, 1); !set) {
+    findings.problem("run_dir", folder + ": " + set.error().message);
+  }
+}
 
 void check_folders(const SiteConfig& config, Findings& findings) {
   check_folder("state_dir", config.state_dir, true, findings);
   check_folder("run_dir", config.run_dir, false, findings);
+  check_access_lists(config.run_dir, findings);
 }
 
 void check_pools(const SiteConfig& config, Findings& findings) {
@@ -129,7 +171,38 @@ void check_images(const SiteConfig& config, Findings& findings) {
   for (const auto& image : config.images) {
     auto good = require_trusted(image.path);
     if (good && !image.initrd.empty()) good = require_trusted(image.initrd);
+    const auto setuid = good ? open_setuid_program(image) : std::string{};
+    if (!setuid.empty()) {
+      const auto parent = fs::path{image.path}.parent_path().string();
+      good = Error{Blame::site, "every user of the node can run " + setuid +
+                                    ", a set-uid program of root's: chmod 700 " + parent};
+    }
     findings.add("image " + image.name, good, image.path + " (" + image.format + ")");
+  }
+}
+
+void check_subids(const SiteConfig& config, Findings& findings) {
+  std::string taken;
+  ::setpwent();
+  while (const auto* account = ::getpwent()) {
+    if (is_subid(config, account->pw_uid) || is_subid(config, account->pw_gid)) {
+      taken = std::string{"account "} + account->pw_name;
+    }
+  }
+  ::endpwent();
+  ::setgrent();
+  while (const auto* group = ::getgrent()) {
+    if (is_subid(config, group->gr_gid)) taken = std::string{"group "} + group->gr_name;
+  }
+  ::endgrent();
+  const auto last = std::uint64_t{config.subid_first} + config.subid_count - 1;
+  const auto range = std::to_string(config.subid_first) + " to " + std::to_string(last);
+  if (taken.empty()) {
+    findings.ok("subids", range + ", where no account is that this node can list");
+  } else {
+    findings.problem("subids", taken + " has an id from " + range +
+                                   ", which machines get: choose other cloud.subid_first and "
+                                   "subid_count");
   }
 }
 

@@ -34,6 +34,7 @@ namespace cloud {
 namespace {
 
 constexpr int kNotStarted = 125;
+constexpr int kSshFailed = 255;  ///< as ssh itself says it
 
 [[noreturn]] void refuse(const std::string& reason) {
   std::fprintf(stderr, "spank_cloud: error: %s\n", reason.c_str());
@@ -51,7 +52,7 @@ struct Session {
 };
 
 // JUSTIFICATION: ssh is a child in the step's own cgroup, so that Slurm sees and ends it.
-pid_t start_ssh(const std::vector<std::string>& words, int in, int out) {
+pid_t start_ssh(const Session& session, const std::vector<std::string>& words, int in, int out) {
   std::vector<char*> argv;
   for (const auto& word : words) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
@@ -60,6 +61,7 @@ pid_t start_ssh(const std::vector<std::string>& words, int in, int out) {
   std::string term = std::string{"TERM="} + (terminal == nullptr ? "dumb" : terminal);
   std::array<char*, 4> environment{const_cast<char*>("PATH=/usr/bin:/bin"),
                                    const_cast<char*>("HOME=/"), term.data(), nullptr};
+  const auto folder = ssh_socket_folder(session.target.dir);
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid < 0) refuse(std::string{"fork: "} + std::strerror(errno));
@@ -69,6 +71,8 @@ pid_t start_ssh(const std::vector<std::string>& words, int in, int out) {
   restore_default_signals();
   if (in >= 0) ::dup2(in, STDIN_FILENO);
   if (out >= 0) ::dup2(out, STDOUT_FILENO);
+  // Silent: a machine that has ended has an end, with a reason, that is told once.
+  if (::chdir(folder.c_str()) != 0) ::_exit(kSshFailed);
   ::execve(argv[0], argv.data(), environment.data());
   std::fprintf(stderr, "spank_cloud: error: %s: %s\n", argv[0], std::strerror(errno));
   ::_exit(kNotStarted);
@@ -97,7 +101,8 @@ Answer ask(const Session& session, const std::string& verb, std::string_view inp
   UniqueFd write_to{to[1]};
   const UniqueFd read_from{from[0]};
   UniqueFd write_from{from[1]};
-  const pid_t pid = start_ssh(session.words({"-T"}, verb), read_to.value(), write_from.value());
+  const pid_t pid =
+      start_ssh(session, session.words({"-T"}, verb), read_to.value(), write_from.value());
   write_from.reset();
   while (!input.empty()) {
     const auto count = ::write(write_to.value(), input.data(), input.size());
@@ -138,7 +143,20 @@ GuestRequest request_of(const RemoteTask& task) {
   return request;
 }
 
+// Why the machine has gone, where its keeper says that it has. ssh itself takes most of a minute to
+// notice that nobody answers any more.
+void refuse_if_ended(const Session& session) {
+  const auto state = read_published_state(session.target.dir);
+  if (state && state->phase == MachinePhase::ended) refuse(state->reason);
+}
+
 std::string put(const Session& session, const RemoteTask& task) {
+  const auto folder = ssh_socket_folder(session.target.dir);
+  if (::access(folder.c_str(), X_OK) != 0) {
+    const int problem = errno;
+    refuse_if_ended(session);
+    refuse("the machine's connection, " + folder + ": " + std::strerror(problem));
+  }
   const auto bytes = serialise(request_of(task));
   if (!bytes) refuse(bytes.error().message);
   auto answer = ask(session, "put", *bytes);
@@ -163,13 +181,6 @@ std::optional<int> ended_with(std::string_view text) {
   if (text.substr(0, space) == "exited") return W_EXITCODE(number, 0);
   if (text.substr(0, space) == "signalled") return W_EXITCODE(0, number);
   return std::nullopt;
-}
-
-// Why the machine has gone, where its keeper says that it has. ssh itself takes most of a minute to
-// notice that nobody answers any more.
-void refuse_if_ended(const Session& session) {
-  const auto state = read_published_state(session.target.dir);
-  if (state && state->phase == MachinePhase::ended) refuse(state->reason);
 }
 
 [[noreturn]] void end_like_task(const Session& session, const std::string& token, int status) {
@@ -197,7 +208,7 @@ void run_over_ssh(const PublishedState& state, const std::string& dir, const Rem
   // A second -t makes a terminal there also where ssh's own output is no terminal.
   const std::vector<std::string> options =
       has_terminal ? std::vector<std::string>{"-t", "-t"} : std::vector<std::string>{"-T"};
-  const pid_t task_ssh = start_ssh(session.words(options, "run " + token), -1, -1);
+  const pid_t task_ssh = start_ssh(session, session.words(options, "run " + token), -1, -1);
   const UniqueFd null{::open("/dev/null", O_RDWR | O_CLOEXEC)};
   for (;;) {
     const timespec look{2, 0};
@@ -209,7 +220,7 @@ void run_over_ssh(const PublishedState& state, const std::string& dir, const Rem
     if (number != SIGCHLD) {
       // ssh itself looks after the size of the terminal.
       if (number == SIGWINCH) continue;
-      start_ssh(session.words({"-T"}, "signal " + token + " " + std::to_string(number)),
+      start_ssh(session, session.words({"-T"}, "signal " + token + " " + std::to_string(number)),
                 null.value(), null.value());
       continue;
     }

@@ -2,121 +2,62 @@
 #include "backends/kvm/accelerator.hpp"
 
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
+#include <grp.h>
 #include <sys/file.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <iterator>
-#include <spank-cloud/backend.hpp>
+#include <spank-cloud/bounded_call.hpp>
 #include <spank-cloud/descriptor.hpp>
+#include <vector>
 
 namespace cloud::kvm {
 namespace {
 
-using sdk::Deadline;
 using sdk::Descriptor;
 
 constexpr const char* kDevice = "/dev/kvm";
-constexpr std::int64_t kProbeSeconds = 10;
-
-std::string content_of(const std::string& path) {
-  std::ifstream file{path};
-  return {std::istreambuf_iterator<char>{file}, {}};
-}
+constexpr std::int64_t kOpenSeconds = 5;
+constexpr std::int64_t kProbeSeconds = 30;
 
 std::string boot_id() {
-  auto text = content_of("/proc/sys/kernel/random/boot_id");
-  while (!text.empty() && text.back() == '\n') text.pop_back();
+  std::ifstream file{"/proc/sys/kernel/random/boot_id"};
+  std::string text;
+  std::getline(file, text);
   return text;
 }
 
-// Ends with the caller, whose death nobody else would notice.
-[[noreturn]] void become_emulator(const AcceleratorProbe& probe, const std::string& kernel,
-                                  int serial) {
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  sigset_t none;
-  ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  const int null = ::open("/dev/null", O_RDWR);
-  ::dup2(null, 0);
-  ::dup2(serial, 1);
-  ::dup2(null, 2);
-  const char* const argv[] = {probe.emulator.c_str(),
-                              "-accel",
-                              "kvm",
-                              "-cpu",
-                              "host",
-                              "-m",
-                              "128",
-                              "-nodefaults",
-                              "-no-user-config",
-                              "-no-reboot",
-                              "-display",
-                              "none",
-                              "-sandbox",
-                              "on",
-                              "-serial",
-                              "stdio",
-                              "-kernel",
-                              kernel.c_str(),
-                              "-append",
-                              "console=ttyS0 panic=-1",
-                              nullptr};
-  char* const environment[] = {nullptr};
-  ::execve(argv[0], const_cast<char* const*>(argv), environment);
-  ::_exit(127);
+// Nothing where it could be somebody else's.
+std::string content_of_own(const std::string& path) {
+  const Descriptor file{::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)};
+  struct stat status {};
+  if (!file || ::fstat(file.value(), &status) != 0 || !S_ISREG(status.st_mode) ||
+      status.st_uid != ::geteuid() || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    return {};
+  }
+  std::array<char, 1024> buffer{};
+  const auto count = ::read(file.value(), buffer.data(), buffer.size());
+  return {buffer.data(), count > 0 ? static_cast<std::size_t>(count) : 0};
 }
 
-// The firmware may print, too: only the kernel says its name.
-Accelerator try_kernel(const AcceleratorProbe& probe, const std::string& kernel) {
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return {false, "no pipe for a trial of KVM"};
-  const Descriptor from{ends[0]};
-  Descriptor to{ends[1]};
-  // JUSTIFICATION: QEMU may be killed at the deadline, whatever it does.
-  const pid_t pid = ::fork();
-  if (pid < 0) return {false, "no process for a trial of KVM"};
-  if (pid == 0) become_emulator(probe, kernel, to.value());
-  to = Descriptor{};
-  const Deadline deadline{Deadline::now() + kProbeSeconds * 1000000000};
-  std::string printed;
-  bool is_up = false;
-  std::array<char, 4096> buffer{};
-  while (!is_up && !deadline.expired()) {
-    pollfd wanted{from.value(), POLLIN, 0};
-    if (::poll(&wanted, 1, static_cast<int>(deadline.remaining() / 1000000 + 1)) != 1) continue;
-    const auto count = ::read(from.value(), buffer.data(), buffer.size());
-    if (count <= 0) break;
-    printed.append(buffer.data(), static_cast<std::size_t>(count));
-    is_up = printed.find("Linux version") != std::string::npos;
+// A note that cannot be kept costs the next machine another probe.
+void write_note(const std::string& note, const std::string& text) {
+  const auto part = note + ".part";
+  ::unlink(part.c_str());
+  Descriptor file{::open(part.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)};
+  if (!file) return;
+  const auto count = ::write(file.value(), text.data(), text.size());
+  file = Descriptor{};
+  if (count == static_cast<ssize_t>(text.size()) && ::rename(part.c_str(), note.c_str()) == 0) {
+    return;
   }
-  const bool late = deadline.expired();
-  ::kill(pid, SIGKILL);
-  while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
-  }
-  if (is_up) return {true, ""};
-  return {false, late ? "a kernel that was started with KVM printed nothing in " +
-                            std::to_string(kProbeSeconds) + " s"
-                      : "QEMU ended while it started a kernel with KVM"};
-}
-
-Accelerator find_out(const AcceleratorProbe& probe) {
-  const auto kernel =
-      std::find_if(probe.kernels.begin(), probe.kernels.end(),
-                   [](const std::string& path) { return ::access(path.c_str(), R_OK) == 0; });
-  if (kernel == probe.kernels.end()) {
-    return {false, "there is no kernel to try KVM with: set probe_kernel in [backend.kvm]"};
-  }
-  return try_kernel(probe, *kernel);
+  ::unlink(part.c_str());
 }
 
 }  // namespace
@@ -135,25 +76,57 @@ std::optional<Accelerator> parse_verdict(const std::string& text, const std::str
   return Accelerator{word == "yes", text.substr(second + 1, third - second - 1)};
 }
 
-Accelerator find_accelerator(const AcceleratorProbe& probe) {
-  const Descriptor device{::open(kDevice, O_RDWR | O_CLOEXEC)};
-  // These are not remembered: an administrator may mend them while the node runs.
-  if (!device) return {false, std::string{kDevice} + ": " + std::strerror(errno)};
-  const Descriptor lock{
-      ::open((probe.note + ".lock").c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600)};
-  while (lock && ::flock(lock.value(), LOCK_EX) != 0 && errno == EINTR) {
-  }
+Accelerator remembered_verdict(const std::string& note, const std::function<ProbeAnswer()>& probe) {
   const auto boot = boot_id();
-  if (const auto known = parse_verdict(content_of(probe.note), boot)) return *known;
-  auto verdict = find_out(probe);
-  const auto part = probe.note + ".part";
-  {
-    std::ofstream file{part, std::ios::trunc};
-    file << verdict_text(verdict, boot) << std::flush;
-    if (!file) return verdict;
+  if (const auto known = parse_verdict(content_of_own(note), boot)) return *known;
+  const Descriptor lock{
+      ::open((note + ".lock").c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600)};
+  const auto patience = sdk::in_seconds(kProbeSeconds);
+  while (lock && ::flock(lock.value(), LOCK_EX | LOCK_NB) != 0) {
+    if (patience.expired()) return {false, "another machine's probe of KVM does not end"};
+    ::usleep(50000);
   }
-  // A note that cannot be kept costs the next machine another trial.
-  [[maybe_unused]] const int renamed = std::rename(part.c_str(), probe.note.c_str());
+  // Another may have found out meanwhile.
+  if (const auto known = parse_verdict(content_of_own(note), boot)) return *known;
+  const auto answer = probe();
+  Accelerator verdict{answer.runs, answer.reason};
+  if (answer.lasting) write_note(note, verdict_text(verdict, boot));
+  return verdict;
+}
+
+std::string refusal_for(const std::string& device, const cloud_user& user) {
+  const auto body = [&]() -> std::string {
+    std::vector<gid_t> groups{user.gid};
+    for (std::size_t i = 0; i < user.group_count; ++i) groups.push_back(user.groups[i]);
+    if (::setgroups(groups.size(), groups.data()) != 0 ||
+        ::setresgid(user.gid, user.gid, user.gid) != 0 ||
+        ::setresuid(user.uid, user.uid, user.uid) != 0) {
+      throw sdk::system_failure(CLOUD_E_NODE, "become the job's user", errno);
+    }
+    const Descriptor opened{::open(device.c_str(), O_RDWR | O_CLOEXEC)};
+    return opened ? "" : std::strerror(errno);
+  };
+  try {
+    return sdk::bounded_call("open " + device, body, sdk::in_seconds(kOpenSeconds));
+  } catch (const sdk::Failure& failure) {
+    return failure.what();
+  }
+}
+
+Accelerator find_accelerator(const std::string& note, const cloud_user& user) {
+  struct stat status {};
+  if (::stat(kDevice, &status) != 0) {
+    return {false, std::string{kDevice} + ": " + std::strerror(errno)};
+  }
+  auto verdict = remembered_verdict(note, probe_kvm);
+  if (!verdict.hardware) return verdict;
+  // libvirtd gives the user's QEMU a copy of the device with its owner, mode and ACL.
+  if (const auto why = refusal_for(kDevice, user); !why.empty()) {
+    return {false,
+            std::string{kDevice} + " works, but user " + user.name +
+                ", as whom QEMU runs, cannot open it (" + why +
+                "): chmod 0666 with a udev rule that keeps it, or put the users in its group"};
+  }
   return verdict;
 }
 

@@ -11,6 +11,15 @@
 
 namespace cloud::kvm {
 
+void require_socket_path(const std::string& path) {
+  constexpr std::size_t kLongest = sizeof(sockaddr_un::sun_path) - 1;
+  if (path.size() <= kLongest) return;
+  throw sdk::Failure{CLOUD_E_CONFIG, path + " has " + std::to_string(path.size()) +
+                                         " bytes, and a socket's path has " +
+                                         std::to_string(kLongest) +
+                                         " at most: choose a shorter state_dir in cloud.toml"};
+}
+
 sdk::Descriptor connect_console(const std::string& path) {
   const auto slash = path.rfind('/');
   const sdk::Descriptor folder{

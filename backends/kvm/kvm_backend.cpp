@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -52,13 +51,11 @@ constexpr cloud_option kOptions[] = {
     {"uri", CLOUD_STRING, 0, "qemu:///system", "Where libvirtd answers."},
     {"libvirt_run_dir", CLOUD_STRING, 0, "/run/libvirt/qemu",
      "Where libvirtd keeps the process ids of its domains."},
+    {"libvirt_log_dir", CLOUD_STRING, 0, "/var/log/libvirt/qemu",
+     "Where libvirtd keeps a log of each domain, which goes with the machine; \"\" keeps it."},
     {"accel", CLOUD_STRING, 0, "auto",
      "\"kvm\", \"tcg\" (QEMU's own translation, slow and everywhere), or \"auto\": KVM where it "
-     "can "
-     "really run a guest."},
-    {"probe_kernel", CLOUD_STRING, 0, "",
-     "A kernel that \"auto\" tries KVM with; by default the image's, else the node's own in "
-     "/boot."},
+     "can really run a guest."},
     {"memory_overhead_mib", CLOUD_INT, 0, "192",
      "What of the job's memory is QEMU's and virtiofsd's, and not the guest's; with TCG its cache "
      "comes on top."},
@@ -119,8 +116,8 @@ class KvmBackend {
         daemon_{settings.string("uri", "qemu:///system")},
         is_system_daemon_{settings.string("uri", "qemu:///system") == "qemu:///system"},
         run_dir_{settings.string("libvirt_run_dir", "/run/libvirt/qemu")},
+        log_dir_{settings.string("libvirt_log_dir", "/var/log/libvirt/qemu")},
         accel_{settings.string("accel", "auto")},
-        probe_kernel_{settings.string("probe_kernel", "")},
         overhead_mib_{mib_setting(settings, "memory_overhead_mib", 192)},
         least_mib_{mib_setting(settings, "memory_least_mib", 128)},
         tb_cache_mib_{mib_setting(settings, "tb_cache_mib", 128)},
@@ -170,6 +167,7 @@ class KvmBackend {
   }
 
   void prepare(const cloud_machine_spec& spec) {
+    require_socket_path(console_of(spec));
     check_template(*spec.image);
     const auto settings = image_settings(spec);
     (void)fragment_of(settings, "domain_xml_extra");
@@ -186,6 +184,101 @@ class KvmBackend {
   }
 
   void start(const cloud_machine_spec& spec, Deadline deadline) {
+    if (remembered_process(spec.work_dir).pid != 0) {
+      throw Failure{CLOUD_E_NODE, "machine '" + std::string{spec.name} + "' runs already"};
+    }
+    try {
+      bring_up(spec, deadline);
+    } catch (...) {
+      servers_.end(spec.name);
+      throw;
+    }
+  }
+
+  void wait_ready(const cloud_machine_ref& ref, Deadline, const Progress& progress) {
+    if (remembered_process(ref.work_dir).pid == 0) {
+      throw Failure{CLOUD_E_NODE, "the machine's QEMU has ended right after its start"};
+    }
+    progress("the domain is started");
+  }
+
+  void info(const cloud_machine_ref& ref, cloud_machine_info& out) {
+    const auto process = remembered_process(ref.work_dir);
+    out.main_pid = process.pid;
+    out.state = process.pid != 0           ? CLOUD_RUNNING
+                : fs::exists(ref.work_dir) ? CLOUD_PREPARED
+                                           : CLOUD_ABSENT;
+  }
+
+  void stop(const cloud_machine_ref& ref, Deadline deadline) {
+    const auto process = remembered_process(ref.work_dir);
+    if (process.pid == 0) return;
+    try {
+      if (daemon_.shut_down(ref.name, in_seconds(kCleanUpSeconds, deadline), host_) &&
+          sdk::has_ended(process, deadline, host_)) {
+        return;
+      }
+      host_.log(CLOUD_WARN,
+                "machine '" + std::string{ref.name} + "' ignored the request to shut down");
+    } catch (const Failure& failure) {
+      if (failure.code() == CLOUD_E_CANCELLED) throw;
+      host_.log(CLOUD_WARN, failure.what() + std::string{"; ending its QEMU instead"});
+    }
+    kill_process(process);
+    (void)sdk::has_ended(process, in_seconds(kKillSeconds), host_);
+  }
+
+  void destroy(const cloud_machine_ref& ref, Deadline deadline) {
+    try {
+      (void)daemon_.destroy(ref.name, in_seconds(kCleanUpSeconds, deadline));
+      daemon_.forget_filter_of(nic_name(ref.name), in_seconds(kCleanUpSeconds, deadline));
+    } catch (const Failure& failure) {
+      if (failure.code() == CLOUD_E_INTERNAL) throw;
+      // The domain is transient: libvirtd forgets it when it sees that its process has gone.
+      host_.log(CLOUD_WARN, failure.what() + std::string{"; ending its QEMU instead"});
+    }
+    pid_t stays = 0;
+    for (const auto& process : processes_of_machine(ref)) {
+      kill_process(process);
+      if (!sdk::has_ended(process, in_seconds(kKillSeconds), host_)) stays = process.pid;
+    }
+    servers_.end(ref.name);
+    remove_libvirt_cgroups(ref.name);
+    // One a job would be there for ever.
+    if (!log_dir_.empty()) ::unlink((log_dir_ + "/" + ref.name + ".log").c_str());
+    if (stays != 0) {
+      throw Failure{CLOUD_E_NODE, "QEMU, process " + std::to_string(stays) + " of machine '" +
+                                      ref.name + "', does not die"};
+    }
+  }
+
+  void list(const std::function<void(const std::string&)>& visit) {
+    for (const auto& name : daemon_.list(in_seconds(kCleanUpSeconds))) visit(name);
+  }
+
+  int console(const cloud_machine_ref&) {
+    if (!console_) throw Failure{CLOUD_E_NOT_FOUND, "the machine was not started by this process"};
+    return console_.release();
+  }
+
+ private:
+  // Anybody may call a process like that: the machine's is its user's, whose its disks are.
+  static std::vector<sdk::Process> processes_of_machine(const cloud_machine_ref& ref) {
+    auto found = processes_by_name(ref.name);
+    struct stat seed {};
+    if (::stat((std::string{ref.work_dir} + "/seed.iso").c_str(), &seed) != 0) return found;
+    found.erase(std::remove_if(found.begin(), found.end(),
+                               [&](const sdk::Process& process) {
+                                 struct stat owner {};
+                                 const auto path = "/proc/" + std::to_string(process.pid);
+                                 return ::stat(path.c_str(), &owner) == 0 && owner.st_uid != 0 &&
+                                        owner.st_uid != seed.st_uid;
+                               }),
+                found.end());
+    return found;
+  }
+
+  void bring_up(const cloud_machine_spec& spec, Deadline deadline) {
     auto plan = base_;
     choose_accelerator(spec, plan);
     size_guest(spec, plan);
@@ -210,73 +303,14 @@ class KvmBackend {
     }
   }
 
-  void wait_ready(const cloud_machine_ref& ref, Deadline, const Progress& progress) {
-    if (remembered_process(ref.work_dir).pid == 0) {
-      throw Failure{CLOUD_E_NODE, "the machine's QEMU has ended right after its start"};
-    }
-    progress("the domain is started");
-  }
-
-  void info(const cloud_machine_ref& ref, cloud_machine_info& out) {
-    const auto process = remembered_process(ref.work_dir);
-    out.main_pid = process.pid;
-    out.state = process.pid != 0           ? CLOUD_RUNNING
-                : fs::exists(ref.work_dir) ? CLOUD_PREPARED
-                                           : CLOUD_ABSENT;
-  }
-
-  void stop(const cloud_machine_ref& ref, Deadline deadline) {
-    const auto process = remembered_process(ref.work_dir);
-    if (process.pid == 0) return;
-    try {
-      if (daemon_.shut_down(ref.name, in_seconds(kCleanUpSeconds, deadline)) &&
-          has_ended(process, deadline, host_)) {
-        return;
-      }
-      host_.log(CLOUD_WARN,
-                "machine '" + std::string{ref.name} + "' ignored the request to shut down");
-    } catch (const Failure& failure) {
-      if (failure.code() == CLOUD_E_CANCELLED) throw;
-      host_.log(CLOUD_WARN, failure.what() + std::string{"; ending its QEMU instead"});
-    }
-    kill_process(process);
-    (void)has_ended(process, in_seconds(kKillSeconds), host_);
-  }
-
-  void destroy(const cloud_machine_ref& ref, Deadline deadline) {
-    try {
-      (void)daemon_.destroy(ref.name, in_seconds(kCleanUpSeconds, deadline));
-      daemon_.forget_filter_of(nic_name(ref.name), in_seconds(kCleanUpSeconds, deadline));
-    } catch (const Failure& failure) {
-      if (failure.code() == CLOUD_E_INTERNAL) throw;
-      // The domain is transient: libvirtd forgets it when it sees that its process has gone.
-      host_.log(CLOUD_WARN, failure.what() + std::string{"; ending its QEMU instead"});
-    }
-    for (const auto& process : processes_by_name(ref.name)) {
-      kill_process(process);
-      if (!has_ended(process, in_seconds(kKillSeconds), host_)) {
-        throw Failure{CLOUD_E_NODE, "QEMU, process " + std::to_string(process.pid) +
-                                        " of machine '" + ref.name + "', does not die"};
-      }
-    }
-    remove_libvirt_cgroups(ref.name);
-  }
-
-  void list(const std::function<void(const std::string&)>& visit) {
-    for (const auto& name : daemon_.list(in_seconds(kCleanUpSeconds))) visit(name);
-  }
-
-  int console(const cloud_machine_ref&) {
-    if (!console_) throw Failure{CLOUD_E_NOT_FOUND, "the machine was not started by this process"};
-    return console_.release();
-  }
-
- private:
   static bool is_disk(const cloud_machine_spec& spec) {
     return std::string_view{spec.image->format} != "kernel";
   }
   static std::string overlay_of(const cloud_machine_spec& spec) {
     return std::string{spec.work_dir} + "/disk.qcow2";
+  }
+  static std::string console_of(const cloud_machine_spec& spec) {
+    return std::string{spec.work_dir} + "/console.sock";
   }
   static Settings image_settings(const cloud_machine_spec& spec) {
     return Settings{spec.image->settings, spec.image->setting_count};
@@ -286,18 +320,9 @@ class KvmBackend {
     if (accel_ == "tcg") return;
     // Beside the machines' folders, for all of the node's.
     const auto note = fs::path{spec.work_dir}.parent_path() / ".kvm";
-    AcceleratorProbe probe{
-        note.string(), base_.emulator.empty() ? "/usr/bin/qemu-system-x86_64" : base_.emulator, {}};
-    if (!probe_kernel_.empty()) probe.kernels.push_back(probe_kernel_);
-    if (!is_disk(spec)) probe.kernels.emplace_back(spec.image->path);
-    utsname running{};
-    if (::uname(&running) == 0) {
-      probe.kernels.push_back(std::string{"/boot/vmlinuz-"} + running.release);
-    }
-    probe.kernels.emplace_back("/vmlinuz");
-    const auto found = find_accelerator(probe);
+    const auto found = find_accelerator(note.string(), *spec.user);
     if (accel_ == "kvm" && !found.hardware) {
-      throw Failure{CLOUD_E_NODE, "KVM cannot run a guest on this node (" + found.reason +
+      throw Failure{CLOUD_E_NODE, "KVM cannot run the guest on this node (" + found.reason +
                                       "); accel = \"auto\" would fall back to TCG"};
     }
     plan.hardware = found.hardware;
@@ -329,7 +354,7 @@ class KvmBackend {
       plan.template_format = spec.image->format;
     }
     plan.seed = work_dir + "/seed.iso";
-    plan.console = work_dir + "/console.sock";
+    plan.console = console_of(spec);
     plan.nic = nic_name(spec.name);
     if (settings.string("firmware", "bios") == "uefi") {
       plan.uefi_code = uefi_code_;
@@ -370,6 +395,7 @@ class KvmBackend {
           {virtiofsd_, socket, std::string{spec.work_dir} + "/" + tag + ".log", mount.source_fd,
            mount.read_only != 0},
           user, user_namespace);
+      servers_.add(spec.name, server);
       host_.place(std::string{spec.cgroup} + "/machine", server);
       plan.shares.push_back({tag, socket});
       mounts.push_back({tag, mount.target, mount.read_only != 0});
@@ -402,8 +428,8 @@ class KvmBackend {
   LibvirtDaemon daemon_;
   bool is_system_daemon_;  ///< whose folders are where libvirt is built for
   std::string run_dir_;
+  std::string log_dir_;
   std::string accel_;
-  std::string probe_kernel_;
   std::uint64_t overhead_mib_;
   std::uint64_t least_mib_;
   std::uint64_t tb_cache_mib_;
@@ -417,6 +443,7 @@ class KvmBackend {
   XmlFragment extra_;
   DomainPlan base_;
   sdk::Descriptor console_;
+  VirtiofsServers servers_;
 };
 
 }  // namespace

@@ -105,9 +105,9 @@ std::string owners_of_filters(virConnect* connection) {
 
 std::string LibvirtDaemon::ask(const std::string& what,
                                const std::function<std::string(virConnect*)>& question,
-                               Deadline deadline, const sdk::Host* host) const {
+                               Deadline deadline, const sdk::Host* host, int attempts) const {
   const auto body = [&] {
-    const auto connection = connect(uri_, host != nullptr ? kPatient : kHasty);
+    const auto connection = connect(uri_, attempts);
     return question(connection.get());
   };
   return sdk::bounded_call(what, body, deadline, host);
@@ -124,7 +124,7 @@ std::string LibvirtDaemon::version(Deadline deadline) const {
         return std::to_string(number / 1000000) + "." + std::to_string(number / 1000 % 1000) + "." +
                std::to_string(number % 1000);
       },
-      deadline);
+      deadline, nullptr, kHasty);
 }
 
 void LibvirtDaemon::define_filter(const std::string& name, const std::string& xml,
@@ -139,7 +139,7 @@ void LibvirtDaemon::define_filter(const std::string& name, const std::string& xm
         if (!defined) throw failure(CLOUD_E_NODE, "define the network filter " + name);
         return "defined";
       },
-      deadline, &host);
+      deadline, &host, kPatient);
 }
 
 void LibvirtDaemon::create_paused(const std::string& name, const std::string& xml,
@@ -158,7 +158,7 @@ void LibvirtDaemon::create_paused(const std::string& name, const std::string& xm
         if (!made) throw failure(CLOUD_E_NODE, "libvirt could not start the machine");
         return {};
       },
-      deadline, &host);
+      deadline, &host, kPatient);
 }
 
 void LibvirtDaemon::resume(const std::string& name, Deadline deadline,
@@ -172,10 +172,11 @@ void LibvirtDaemon::resume(const std::string& name, Deadline deadline,
         }
         return {};
       },
-      deadline, &host);
+      deadline, &host, kPatient);
 }
 
-bool LibvirtDaemon::shut_down(const std::string& name, Deadline deadline) const {
+bool LibvirtDaemon::shut_down(const std::string& name, Deadline deadline,
+                              const sdk::Host& host) const {
   return ask(
              "shut down domain " + name,
              [&](virConnect* connection) -> std::string {
@@ -186,7 +187,7 @@ bool LibvirtDaemon::shut_down(const std::string& name, Deadline deadline) const 
                }
                return "asked";
              },
-             deadline) == "asked";
+             deadline, &host, kHasty) == "asked";
 }
 
 bool LibvirtDaemon::destroy(const std::string& name, Deadline deadline) const {
@@ -205,7 +206,7 @@ bool LibvirtDaemon::destroy(const std::string& name, Deadline deadline) const {
                }
                return "destroyed";
              },
-             deadline) == "destroyed";
+             deadline, nullptr, kHasty) == "destroyed";
 }
 
 void LibvirtDaemon::forget_filter_of(const std::string& nic, Deadline deadline) const {
@@ -219,7 +220,7 @@ void LibvirtDaemon::forget_filter_of(const std::string& nic, Deadline deadline) 
         }
         return {};
       },
-      deadline);
+      deadline, nullptr, kHasty);
 }
 
 std::vector<std::string> LibvirtDaemon::list(Deadline deadline) const {
@@ -238,7 +239,7 @@ std::vector<std::string> LibvirtDaemon::list(Deadline deadline) const {
         std::free(domains);
         return names + owners_of_filters(connection);
       },
-      deadline);
+      deadline, nullptr, kHasty);
   std::vector<std::string> names;
   std::istringstream lines{text};
   for (std::string line; std::getline(lines, line);) {

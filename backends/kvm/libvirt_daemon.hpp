@@ -33,7 +33,7 @@ class LibvirtDaemon {
                      const sdk::Host& host) const;
   void resume(const std::string& name, sdk::Deadline deadline, const sdk::Host& host) const;
   /// Asks a domain of ours to shut down; false where there is none of that name.
-  bool shut_down(const std::string& name, sdk::Deadline deadline) const;
+  bool shut_down(const std::string& name, sdk::Deadline deadline, const sdk::Host& host) const;
   /// Ends a domain of ours and forgets it; false where there is none of that name. Throws
   /// CLOUD_E_INTERNAL where it is not ours.
   bool destroy(const std::string& name, sdk::Deadline deadline) const;
@@ -46,7 +46,7 @@ class LibvirtDaemon {
 
  private:
   std::string ask(const std::string& what, const std::function<std::string(_virConnect*)>& question,
-                  sdk::Deadline deadline, const sdk::Host* host = nullptr) const;
+                  sdk::Deadline deadline, const sdk::Host* host, int attempts) const;
 
   std::string uri_;
 };

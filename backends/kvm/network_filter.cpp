@@ -5,7 +5,7 @@ namespace cloud::kvm {
 
 // Names none of libvirt's own filters, which are in a package that a node need not have.
 std::string network_filter_xml() {
-  return R"(<filter name='spank-cloud' chain='root'>
+  return std::string{"<filter name='"} + kNetworkFilter + R"(' chain='root'>
   <rule action='drop' direction='out' priority='-800'>
     <mac match='no' srcmacaddr='$MAC'/>
   </rule>

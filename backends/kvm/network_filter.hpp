@@ -5,7 +5,8 @@
 
 namespace cloud::kvm {
 
-inline constexpr const char* kNetworkFilter = "spank-cloud";
+/// With the release in it: libvirtd keeps a filter that it has, whatever it says.
+inline constexpr const char* kNetworkFilter = "spank-cloud-" CLOUD_VERSION;
 
 /// The filter of every machine: it sends from its own MAC and leased address alone, by ARP and IPv4
 /// alone.

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends/kvm/qemu_process.hpp"
 
-#include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <filesystem>
@@ -27,7 +25,9 @@ Descriptor open_pidfd(pid_t pid) {
 // Field 22 of /proc/PID/stat, counted behind the command's name.
 std::string start_time(pid_t pid) {
   std::ifstream file{"/proc/" + std::to_string(pid) + "/stat"};
-  std::string text{std::istreambuf_iterator<char>{file}, {}};
+  // Not through an iterator, which throws where the process ends between open and read.
+  std::string text;
+  std::getline(file, text, '\0');
   const auto close = text.rfind(')');
   if (close == std::string::npos) return {};
   std::istringstream fields{text.substr(close + 1)};
@@ -51,10 +51,10 @@ bool is_qemu_of(const fs::path& process, const std::string& machine) {
 
 }  // namespace
 
-QemuProcess process_of_libvirt(const std::string& run_dir, const std::string& machine) {
+sdk::Process process_of_libvirt(const std::string& run_dir, const std::string& machine) {
   const auto path = run_dir + "/" + machine + ".pid";
   std::ifstream file{path};
-  QemuProcess found;
+  sdk::Process found;
   if (!(file >> found.pid) || found.pid <= 1) {
     throw Failure{CLOUD_E_NODE, "libvirt names no process of the machine in " + path +
                                     " (is libvirt_run_dir of [backend.kvm] right?)"};
@@ -72,19 +72,22 @@ void remember_process(const std::string& work_dir, pid_t pid) {
   if (!file) throw sdk::system_failure(CLOUD_E_NODE, "write " + work_dir + "/qemu", errno);
 }
 
-QemuProcess remembered_process(const std::string& work_dir) {
+sdk::Process remembered_process(const std::string& work_dir) {
   std::ifstream file{work_dir + "/qemu"};
-  QemuProcess found;
+  sdk::Process found;
   std::string began;
   if (!(file >> found.pid >> began) || found.pid <= 1) return {};
   found.pidfd = open_pidfd(found.pid);
   // Compared after the descriptor is open: it cannot come to mean another process.
   if (!found.pidfd || start_time(found.pid) != began) return {};
+  // It may have ended, and libvirtd not have seen it yet.
+  pollfd ended{found.pidfd.value(), POLLIN, 0};
+  if (::poll(&ended, 1, 0) == 1) return {};
   return found;
 }
 
-std::vector<QemuProcess> processes_by_name(const std::string& machine) {
-  std::vector<QemuProcess> found;
+std::vector<sdk::Process> processes_by_name(const std::string& machine) {
+  std::vector<sdk::Process> found;
   std::error_code problem;
   for (const auto& entry : fs::directory_iterator{"/proc", problem}) {
     const auto name = entry.path().filename().string();
@@ -92,24 +95,13 @@ std::vector<QemuProcess> processes_by_name(const std::string& machine) {
     const auto parsed = std::from_chars(name.data(), name.data() + name.size(), pid);
     if (parsed.ec != std::errc{} || pid <= 1) continue;
     if (!is_qemu_of(entry.path(), machine)) continue;
-    QemuProcess process{pid, open_pidfd(pid)};
+    sdk::Process process{pid, open_pidfd(pid)};
     if (process.pidfd && is_qemu_of(entry.path(), machine)) found.push_back(std::move(process));
   }
   return found;
 }
 
-bool has_ended(const QemuProcess& process, sdk::Deadline deadline, const sdk::Host& host) {
-  constexpr std::int64_t kPollMs = 100;
-  for (;;) {
-    pollfd wanted{process.pidfd.value(), POLLIN, 0};
-    const auto left = std::min(deadline.remaining() / 1000000 + 1, kPollMs);
-    if (::poll(&wanted, 1, static_cast<int>(left)) == 1) return true;
-    if (host.cancelled()) throw Failure{CLOUD_E_CANCELLED, "the job is being cancelled"};
-    if (deadline.expired()) return false;
-  }
-}
-
-void kill_process(const QemuProcess& process) noexcept {
+void kill_process(const sdk::Process& process) noexcept {
   if (process.pidfd) {
     ::syscall(SYS_pidfd_send_signal, process.pidfd.value(), SIGKILL, nullptr, 0);
   }

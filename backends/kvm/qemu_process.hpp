@@ -8,32 +8,24 @@
 
 #include <cstdint>
 #include <spank-cloud/backend.hpp>
-#include <spank-cloud/descriptor.hpp>
+#include <spank-cloud/process.hpp>
 #include <string>
 #include <vector>
 
 namespace cloud::kvm {
 
-struct QemuProcess {
-  pid_t pid = 0;  ///< 0 where there is none
-  sdk::Descriptor pidfd;
-};
-
 /// The process that libvirt names in `<run_dir>/<machine>.pid`. Throws CLOUD_E_NODE where it is
 /// none.
-[[nodiscard]] QemuProcess process_of_libvirt(const std::string& run_dir,
-                                             const std::string& machine);
+[[nodiscard]] sdk::Process process_of_libvirt(const std::string& run_dir,
+                                              const std::string& machine);
 
 /// Remembers it, with the time of its start, as `<work_dir>/qemu`.
 void remember_process(const std::string& work_dir, pid_t pid);
-[[nodiscard]] QemuProcess remembered_process(const std::string& work_dir);
+[[nodiscard]] sdk::Process remembered_process(const std::string& work_dir);
 
 /// Every process whose command line says that it is the QEMU of that machine, whoever's it is.
-[[nodiscard]] std::vector<QemuProcess> processes_by_name(const std::string& machine);
+[[nodiscard]] std::vector<sdk::Process> processes_by_name(const std::string& machine);
 
-/// Whether it ended before the deadline. Throws CLOUD_E_CANCELLED.
-[[nodiscard]] bool has_ended(const QemuProcess& process, sdk::Deadline deadline,
-                             const sdk::Host& host);
-void kill_process(const QemuProcess& process) noexcept;
+void kill_process(const sdk::Process& process) noexcept;
 
 }  // namespace cloud::kvm

@@ -12,7 +12,9 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -130,6 +132,19 @@ pid_t start_virtiofs_server(const VirtiofsOrder& order, const cloud_user& user,
     become_server(argv, {high.value(), log.value(), user_namespace.fd()});
   }
   return pid;
+}
+
+void VirtiofsServers::end(const std::string& machine) noexcept {
+  for (const auto& [owner, pid] : servers_) {
+    if (owner != machine) continue;
+    // Our children: the number is theirs until they are waited for.
+    ::kill(pid, SIGKILL);
+    while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
+  servers_.erase(std::remove_if(servers_.begin(), servers_.end(),
+                                [&](const auto& server) { return server.first == machine; }),
+                 servers_.end());
 }
 
 }  // namespace cloud::kvm

@@ -6,6 +6,8 @@
 #include <spank-cloud/backend.hpp>
 #include <spank-cloud/user_namespace.hpp>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace cloud::kvm {
 
@@ -22,5 +24,16 @@ struct VirtiofsOrder {
 /// its process, a child of this one. Throws sdk::Failure.
 [[nodiscard]] pid_t start_virtiofs_server(const VirtiofsOrder& order, const cloud_user& user,
                                           const sdk::UserNamespace& user_namespace);
+
+/// The servers that this process has started. One ends by itself with the QEMU that has connected
+/// to it; one that nobody has connected to waits for ever.
+class VirtiofsServers {
+ public:
+  void add(std::string machine, pid_t pid) { servers_.emplace_back(std::move(machine), pid); }
+  void end(const std::string& machine) noexcept;
+
+ private:
+  std::vector<std::pair<std::string, pid_t>> servers_;
+};
 
 }  // namespace cloud::kvm

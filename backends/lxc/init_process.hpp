@@ -5,27 +5,12 @@
 // gone, or before it is there: what it answers is no ground for root to signal a process.
 #pragma once
 
-#include <sys/types.h>
-
-#include <spank-cloud/backend.hpp>
-#include <spank-cloud/descriptor.hpp>
+#include <spank-cloud/process.hpp>
 #include <string>
 
 namespace cloud::lxc {
 
-using sdk::Descriptor;
-
-struct InitProcess {
-  pid_t pid = 0;     ///< as the host sees it; 0 where the machine does not run
-  Descriptor pidfd;  ///< of that very process
-};
-
 /// The child of the monitor in `<cgroup>/monitor`. `cgroup` is "" for a machine that never started.
-[[nodiscard]] InitProcess find_init(const std::string& cgroup);
-
-/// Sends a signal and waits for the end; whether it came before the deadline. Throws
-/// CLOUD_E_CANCELLED.
-[[nodiscard]] bool end_process(const InitProcess& init, int signal_number, sdk::Deadline deadline,
-                               const sdk::Host& host);
+[[nodiscard]] sdk::Process find_init(const std::string& cgroup);
 
 }  // namespace cloud::lxc

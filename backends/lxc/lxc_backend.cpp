@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <set>
 #include <spank-cloud/backend.hpp>
 #include <spank-cloud/bounded_call.hpp>
 #include <spank-cloud/user_namespace.hpp>
@@ -31,6 +32,7 @@ namespace {
 namespace fs = std::filesystem;
 using sdk::bounded_call;
 using sdk::Deadline;
+using sdk::end_process;
 using sdk::Failure;
 using sdk::Host;
 using sdk::in_seconds;
@@ -234,6 +236,9 @@ class LxcBackend {
     if (same_namespace("/proc/self/ns/mnt", "/proc/1/ns/mnt")) {
       throw Failure{CLOUD_E_INTERNAL, "start() wants a mount namespace of its own"};
     }
+    if (find_init(spec.cgroup).pid != 0) {
+      throw Failure{CLOUD_E_NODE, "machine '" + std::string{spec.name} + "' runs already"};
+    }
     const auto& user = *spec.user;
     std::vector<std::uint32_t> own_gids{user.gid};
     own_gids.insert(own_gids.end(), user.groups, user.groups + user.group_count);
@@ -291,14 +296,19 @@ class LxcBackend {
 
   void destroy(const cloud_machine_ref& ref, Deadline) {
     const auto init = find_init(ref.cgroup);
-    if (init.pid != 0) (void)end_process(init, SIGKILL, in_seconds(kKillSeconds), host_);
+    if (init.pid != 0 && !end_process(init, SIGKILL, in_seconds(kKillSeconds), host_)) {
+      throw Failure{CLOUD_E_NODE, "the init, process " + std::to_string(init.pid) +
+                                      ", of machine '" + std::string{ref.name} + "' does not die"};
+    }
     // It goes with its network namespace, which a process that is not the machine's may hold.
     delete_interface(veth_name(ref.name));
   }
 
   void list(const std::function<void(const std::string&)>& visit) {
-    // liblxc renames a container's monitor to "[lxc monitor] <lxcpath> <name>".
+    // liblxc renames a container's monitor to "[lxc monitor] <lxcpath> <name>"; its child has that
+    // title, too, until it becomes the container's init.
     constexpr std::string_view kTitle = "[lxc monitor] ";
+    std::set<std::string> names;
     std::error_code problem;
     for (const auto& process : fs::directory_iterator{"/proc", problem}) {
       struct stat owner {};
@@ -307,9 +317,10 @@ class LxcBackend {
       std::string title;
       std::getline(file, title, '\0');
       if (!title.starts_with(kTitle)) continue;
-      const auto name = title.substr(title.rfind(' ') + 1);
-      if (name.starts_with("sc-")) visit(name);
+      auto name = title.substr(title.rfind(' ') + 1);
+      if (name.starts_with("sc-")) names.insert(std::move(name));
     }
+    for (const auto& name : names) visit(name);
   }
 
  private:

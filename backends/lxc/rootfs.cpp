@@ -71,17 +71,12 @@ void mount_image(const cloud_machine_spec& spec, const std::string& lower, int u
   mount_mapped(lower, lower, image, user_namespace);
 }
 
-int open_resolved(int root, const std::string& path, std::uint64_t flags, std::uint64_t resolve) {
-  open_how how{};
-  how.flags = flags | O_CLOEXEC;
-  how.resolve = resolve;
-  return static_cast<int>(::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how));
-}
-
 // Fails with EXDEV where the path leads into something that is mounted on the overlay.
 int open_on_overlay(int root, const std::string& path) {
-  return open_resolved(root, path, O_PATH,
-                       RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV);
+  open_how how{};
+  how.flags = O_PATH | O_CLOEXEC;
+  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
+  return static_cast<int>(::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how));
 }
 
 }  // namespace
@@ -115,10 +110,6 @@ Descriptor mount_rootfs(const cloud_machine_spec& spec, const WritableLayer& lay
   Descriptor root{::open(rootfs.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
   if (!root) throw system_failure(CLOUD_E_NODE, "open " + rootfs, errno);
   return root;
-}
-
-int open_in_root(int root, const std::string& path, std::uint64_t flags) {
-  return open_resolved(root, path, flags, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 }
 
 Descriptor make_in_root(int root, const std::string& path, bool directory, std::uint32_t owner) {

@@ -23,10 +23,6 @@ struct WritableLayer {
 [[nodiscard]] Descriptor mount_rootfs(const cloud_machine_spec& spec, const WritableLayer& layer,
                                       int user_namespace);
 
-/// Opens a path inside the machine's root: symbolic links stay inside, magic links are refused. -1
-/// and errno where it fails.
-[[nodiscard]] int open_in_root(int root, const std::string& path, std::uint64_t flags);
-
 /// Makes a folder or an empty file (with its parents) inside the root, owned by the machine's root,
 /// and returns an O_PATH descriptor of it; never in what is mounted there. Throws sdk::Failure.
 [[nodiscard]] Descriptor make_in_root(int root, const std::string& path, bool directory,

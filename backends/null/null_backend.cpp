@@ -57,21 +57,14 @@ std::string call_name(const Settings& settings, std::string_view key) {
   return name;
 }
 
-// The name becomes a file name below the registry: what the engine promised is checked all the
-// same.
-std::string checked_name(const char* name) {
-  const std::string_view text{name};
-  const bool is_good =
-      !text.empty() && text.size() <= 63 && std::all_of(text.begin(), text.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-      });
-  if (!is_good) throw Failure{CLOUD_E_INTERNAL, "bad machine name '" + std::string{text} + "'"};
-  return std::string{text};
+// Where new content is written first: a process that is killed leaves it.
+fs::path scratch_of(const fs::path& path) {
+  return path.parent_path() / ("." + path.filename().string() + ".new");
 }
 
 // A reader in another process sees the old content or the new, never a part.
 void write_whole(const fs::path& path, const std::string& content) {
-  const auto scratch = path.parent_path() / ("." + path.filename().string() + ".new");
+  const auto scratch = scratch_of(path);
   std::ofstream file{scratch, std::ios::trunc};
   file << content << '\n' << std::flush;
   if (!file) throw system_failure(CLOUD_E_NODE, "write " + scratch.string(), errno);
@@ -169,6 +162,7 @@ class NullBackend {
       for (const auto& entry : fs::directory_iterator{work_dir}) remove_tree(entry.path());
     }
     inject("destroy", &deadline);
+    remove_tree(scratch_of(mark));
     remove_tree(mark);
   }
 
@@ -187,7 +181,7 @@ class NullBackend {
     std::int64_t ready_at = 0;
   };
 
-  [[nodiscard]] fs::path mark_of(const char* name) const { return registry_ / checked_name(name); }
+  [[nodiscard]] fs::path mark_of(const char* name) const { return registry_ / name; }
   [[nodiscard]] static fs::path state_file(const char* work_dir) {
     return fs::path{work_dir} / "state";
   }

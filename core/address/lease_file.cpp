@@ -23,7 +23,9 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t kFileLimit = 64 << 20;
-constexpr auto kLockWait = 5s;
+constexpr auto kLeaseWait = 5s;
+// Who frees an address has more patience than who wants one: the next chance may be days away.
+constexpr auto kReleaseWait = 30s;
 
 bool is_ipv4(const std::string& text) {
   in_addr address{};
@@ -96,11 +98,11 @@ Result<LeaseTable> read_table(const std::string& path, struct stat& status) {
   return LeaseTable{*std::move(text), path};
 }
 
-Result<Locked> lock_and_read(const std::string& path) {
+Result<Locked> lock_and_read(const std::string& path, std::chrono::milliseconds wait) {
   const auto lock_path = path + ".lock";
   UniqueFd lock{::open(lock_path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600)};
   if (!lock) return os_error(Blame::site, "open " + lock_path, errno);
-  if (auto held = lock_exclusively(lock.value(), lock_path, kLockWait); !held) {
+  if (auto held = lock_exclusively(lock.value(), lock_path, wait); !held) {
     held.error().blame = Blame::busy;
     return held.error();
   }
@@ -188,7 +190,7 @@ Result<LeaseTable> LeaseFile::read() const {
 
 Result<std::string> LeaseFile::lease(std::uint64_t job_id, const std::string& preferred,
                                      const std::vector<std::string>& held, const Intend& intend) {
-  auto locked = lock_and_read(path_);
+  auto locked = lock_and_read(path_, kLeaseWait);
   if (!locked) return std::move(locked).error();
   const std::unordered_set<std::string> avoided{held.begin(), held.end()};
   const auto& leases = locked->table.leases();
@@ -214,7 +216,7 @@ Result<std::string> LeaseFile::lease(std::uint64_t job_id, const std::string& pr
 }
 
 Result<void> LeaseFile::release(std::uint64_t job_id, const std::string& address) {
-  auto locked = lock_and_read(path_);
+  auto locked = lock_and_read(path_, kReleaseWait);
   if (!locked) return std::move(locked).error();
   const auto& leases = locked->table.leases();
   const bool holds = std::any_of(leases.begin(), leases.end(), [&](const Lease& lease) {
@@ -226,7 +228,7 @@ Result<void> LeaseFile::release(std::uint64_t job_id, const std::string& address
 }
 
 Result<std::vector<std::string>> LeaseFile::release_all(std::uint64_t job_id) {
-  auto locked = lock_and_read(path_);
+  auto locked = lock_and_read(path_, kReleaseWait);
   if (!locked) return std::move(locked).error();
   std::vector<std::string> released;
   for (const auto& lease : locked->table.leases()) {

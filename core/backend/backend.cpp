@@ -53,7 +53,8 @@ struct Backend::Impl {
   const cloud_backend_v1* table = nullptr;
   cloud_backend* self = nullptr;
 
-  Placer placer;  ///< while start() runs
+  Placer placer;           ///< while start() runs
+  bool is_ending = false;  ///< destroy() runs, which is what a cancelled job needs
 
   // The SDK's guard catches in the backend; this catches what a backend without it lets out.
   template <typename Call>
@@ -194,9 +195,12 @@ Result<void> Backend::stop(const MachineRef& ref, Deadline deadline) {
 
 Result<void> Backend::destroy(const MachineRef& ref, Deadline deadline) {
   const auto view = c_ref(ref);
-  return impl_->call([&](cloud_error* error) {
+  impl_->is_ending = true;
+  auto destroyed = impl_->call([&](cloud_error* error) {
     return impl_->table->destroy(impl_->self, &view, nanoseconds(deadline), error);
   });
+  impl_->is_ending = false;
+  return destroyed;
 }
 
 Result<std::vector<std::string>> Backend::list() {
@@ -252,7 +256,7 @@ void check_backend_settings(const cloud_backend_v1& table, const BackendConfig& 
 
 Result<std::unique_ptr<Backend>> open_backend(const std::string& dir, const BackendConfig& config,
                                               BackendHost host) {
-  const auto table = load_backend_table(dir, config.name);
+  const auto table = load_backend_table(dir, config.name, config.notes);
   if (!table) return table.error();
   Report report;
   check_backend_settings(**table, config, report);
@@ -277,8 +281,8 @@ Result<std::unique_ptr<Backend>> open_backend(const std::string& dir, const Back
   impl->c_host.cancelled = [](void* context) {
     bool is_cancelled = false;
     shielded([&] {
-      const auto& asked = static_cast<Backend::Impl*>(context)->host.cancelled;
-      is_cancelled = asked && asked();
+      const auto& own = *static_cast<Backend::Impl*>(context);
+      is_cancelled = !own.is_ending && own.host.cancelled && own.host.cancelled();
     });
     return is_cancelled ? 1 : 0;
   };

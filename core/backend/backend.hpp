@@ -72,9 +72,20 @@ class Backend {
                                                             const BackendConfig& config,
                                                             BackendHost host);
 
-/// The table only, checked; nothing of it was called.
+/// The table only, checked; nothing of it was called. `notes`: see try_loading().
 [[nodiscard]] Result<const cloud_backend_v1*> load_backend_table(const std::string& dir,
-                                                                 const std::string& name);
+                                                                 const std::string& name,
+                                                                 const std::string& notes = {});
+
+/// The same for a file that is not installed yet, by its absolute path: whose it is is not asked.
+/// For a backend's author.
+[[nodiscard]] Result<const cloud_backend_v1*> load_unowned_backend_table(const std::string& real,
+                                                                         const std::string& name);
+
+/// `<dir>/cloud_backend_<name>.so`
+[[nodiscard]] std::string backend_file(const std::string& dir, const std::string& name);
+/// The names of the files of that kind in a folder, sorted; they may be wrong in any way.
+[[nodiscard]] std::vector<std::string> backend_names_in(const std::string& dir);
 
 /// Checks [backend.NAME] settings against the backend's published options: unknown key (with the
 /// nearest name), wrong type, missing required one, each at its file:line:column.

@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "core/backend/backend.hpp"
+#include "core/backend/elf_file.hpp"
+#include "core/backend/load_trial.hpp"
 #include "core/backend/one_line.hpp"
 #include "core/backend/table_check.hpp"
 #include "core/system/trusted_path.hpp"
@@ -38,20 +40,9 @@ Error refuse(const std::string& path, const std::string& why) {
 }
 
 std::string backends_in(const std::string& dir) {
-  constexpr std::string_view kPrefix = "cloud_backend_";
-  std::vector<std::string> found;
-  std::error_code problem;
-  for (fs::directory_iterator entry{dir, problem}; !problem && entry != fs::directory_iterator{};
-       entry.increment(problem)) {
-    const auto stem = entry->path().stem().string();
-    if (entry->path().extension() != ".so" || !stem.starts_with(kPrefix)) continue;
-    found.push_back(one_line(stem.substr(kPrefix.size()).c_str(), 80));
-  }
-  if (found.empty()) return "there are no backends in that folder";
-  std::sort(found.begin(), found.end());
   std::string names;
-  for (const auto& name : found) names += (names.empty() ? "" : ", ") + name;
-  return "in that folder: " + names;
+  for (const auto& name : backend_names_in(dir)) names += (names.empty() ? "" : ", ") + name;
+  return names.empty() ? "there are no backends in that folder" : "in that folder: " + names;
 }
 
 Result<void> require_elf(const std::string& path) {
@@ -90,6 +81,21 @@ std::string other_major(const boost::dll::shared_library& library) {
   return {};
 }
 
+// More than the entry point would be found by whatever is loaded later, and mean another thing.
+Result<void> require_one_export(const std::string& path) {
+  const auto file = read_elf_file(path);
+  if (!file) return file.error();
+  const auto& names = file->exports;
+  const auto entry = std::find(names.begin(), names.end(), CLOUD_ENTRY_SYMBOL);
+  // Without one it is something else altogether, as is said later.
+  if (entry == names.end() || names.size() == 1) return {};
+  const auto& other = names.front() == CLOUD_ENTRY_SYMBOL ? names.back() : names.front();
+  return refuse(path,
+                "it exports " + std::to_string(names.size()) + " symbols, such as " +
+                    one_line(other.c_str(), 120) + ", and shall export " + CLOUD_ENTRY_SYMBOL +
+                    " alone: build it with cloud_add_backend(), or with the SDK's backend.map");
+}
+
 Result<Entry*> find_entry(const std::string& path) {
   try {
     auto& library = keep(boost::dll::shared_library{fs::path{path}, rtld_now | rtld_local});
@@ -116,10 +122,52 @@ Result<const cloud_backend_v1*> call_entry(const std::string& path, Entry* entry
   }
 }
 
+Result<const cloud_backend_v1*> load_checked(const std::string& path, const std::string& name,
+                                             const std::string& notes) {
+  if (auto elf = require_elf(path); !elf) return std::move(elf).error();
+  const auto load = [&] {
+    const auto entry = find_entry(path);
+    if (!entry) return;
+    // A table that points nowhere kills who reads it, too.
+    if (const auto table = call_entry(path, *entry)) (void)check_table(path, name, *table);
+  };
+  if (auto good = require_one_export(path); !good) return std::move(good).error();
+  if (auto survived = try_loading(path, notes, load); !survived) return std::move(survived).error();
+  const auto entry = find_entry(path);
+  if (!entry) return entry.error();
+  auto table = call_entry(path, *entry);
+  if (!table) return table;
+  if (auto good = check_table(path, name, *table); !good) return std::move(good).error();
+  return table;
+}
+
 }  // namespace
 
-Result<const cloud_backend_v1*> load_backend_table(const std::string& dir,
-                                                   const std::string& name) {
+std::string backend_file(const std::string& dir, const std::string& name) {
+  return dir + "/cloud_backend_" + name + ".so";
+}
+
+Result<const cloud_backend_v1*> load_unowned_backend_table(const std::string& real,
+                                                           const std::string& name) {
+  return load_checked(real, name, "");
+}
+
+std::vector<std::string> backend_names_in(const std::string& dir) {
+  constexpr std::string_view kPrefix = "cloud_backend_";
+  std::vector<std::string> found;
+  std::error_code problem;
+  for (fs::directory_iterator entry{dir, problem}; !problem && entry != fs::directory_iterator{};
+       entry.increment(problem)) {
+    const auto stem = entry->path().stem().string();
+    if (entry->path().extension() != ".so" || !stem.starts_with(kPrefix)) continue;
+    found.push_back(one_line(stem.substr(kPrefix.size()).c_str(), 80));
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+Result<const cloud_backend_v1*> load_backend_table(const std::string& dir, const std::string& name,
+                                                   const std::string& notes) {
   if (auto good = parse_type(name); !good) {
     return Error{Blame::site,
                  "'" + one_line(name.c_str(), 80) +
@@ -129,7 +177,7 @@ Result<const cloud_backend_v1*> load_backend_table(const std::string& dir,
   if (!dir.starts_with('/')) {
     return Error{Blame::site, "backend folder '" + dir + "' shall be an absolute path"};
   }
-  const auto path = dir + "/cloud_backend_" + name + ".so";
+  const auto path = backend_file(dir, name);
   std::error_code problem;
   // What was checked is what is loaded: a link on the way could be turned in between.
   const auto real = fs::canonical(path, problem).string();
@@ -141,13 +189,7 @@ Result<const cloud_backend_v1*> load_backend_table(const std::string& dir,
   if (auto trusted = require_trusted(real); !trusted) {
     return std::move(trusted).error().within("backend '" + name + "' is not loaded");
   }
-  if (auto elf = require_elf(real); !elf) return std::move(elf).error();
-  const auto entry = find_entry(real);
-  if (!entry) return entry.error();
-  auto table = call_entry(real, *entry);
-  if (!table) return std::move(table).error();
-  if (auto good = check_table(real, name, *table); !good) return std::move(good).error();
-  return *table;
+  return load_checked(real, name, notes);
 }
 
 }  // namespace cloud

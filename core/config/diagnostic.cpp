@@ -57,6 +57,11 @@ std::vector<Diagnostic> Report::sorted() const {
   return all;
 }
 
+std::string Report::first_line() const {
+  const auto first = sorted().front();
+  return first.where.text() + ": " + first.message;
+}
+
 std::string Report::text() const {
   std::map<std::string, std::vector<std::string>> sources;
   std::string all;

@@ -30,6 +30,8 @@ class Report {
   [[nodiscard]] std::size_t size() const noexcept { return diagnostics_.size(); }
   /// Sorted by file, line and column, duplicates removed.
   [[nodiscard]] std::vector<Diagnostic> sorted() const;
+  /// "FILE:L:C: MESSAGE" of the first of them, for a message of one line. Not of an empty report.
+  [[nodiscard]] std::string first_line() const;
   /// "FILE:L:C: error: MESSAGE", the line of the file and a caret below it; one block a mistake.
   [[nodiscard]] std::string text() const;
 

@@ -63,12 +63,13 @@ std::string SiteConfig::backend_names() const {
   return joined(std::move(names));
 }
 
-std::string SiteConfig::image_names(std::string_view type) const {
+std::string SiteConfig::image_names(std::string_view type,
+                                    const std::function<bool(const ImageConfig&)>& takes) const {
   std::vector<std::string> names;
   for (const auto& item : images) {
     const bool fits = item.types.empty() ||
                       std::find(item.types.begin(), item.types.end(), type) != item.types.end();
-    if (fits) names.push_back(item.name);
+    if (fits && (!takes || takes(item))) names.push_back(item.name);
   }
   return joined(std::move(names));
 }
@@ -81,6 +82,8 @@ LoadedConfig load_site_config(const std::string& file) {
   loaded.config.run_dir = CLOUD_RUN_DIR;
   loaded.config.backend_dir = CLOUD_BACKEND_DIR;
   reader.read_all(file);
+  loaded.sources = reader.sources();
+  for (auto& backend : loaded.config.backends) backend.notes = loaded.config.backend_notes();
   apply_rules(loaded.config, loaded.report);
   return loaded;
 }
@@ -88,8 +91,7 @@ LoadedConfig load_site_config(const std::string& file) {
 Result<SiteConfig> require_site_config(const std::string& file) {
   auto loaded = load_site_config(file);
   if (loaded.report.empty()) return std::move(loaded.config);
-  const auto first = loaded.report.sorted().front();
-  auto message = first.where.text() + ": " + first.message;
+  auto message = loaded.report.first_line();
   if (loaded.report.size() > 1) {
     message += " (and " + std::to_string(loaded.report.size() - 1) +
                " more mistakes: run `cloudctl check`)";

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -29,6 +30,7 @@ struct BackendConfig {
   std::string pool;   ///< address pool, "" for none: the machine has loopback only
   std::vector<BackendSetting> settings;
   Place where;
+  std::string notes;  ///< the folder that remembers which files of backends load; "" for none
 };
 
 /// [image.NAME]
@@ -112,14 +114,23 @@ struct SiteConfig {
   std::vector<StageConfig> prolog;  ///< the default stages where the file names none
   std::vector<StageConfig> epilog;
 
+  /// Where it is remembered which files of backends load.
+  [[nodiscard]] std::string backend_notes() const { return state_dir + "/.backends"; }
   /// nullptr where there is none of that name or it is not enabled.
   [[nodiscard]] const BackendConfig* backend(std::string_view name) const;
   [[nodiscard]] const ImageConfig* image(std::string_view name) const;
   [[nodiscard]] const PoolConfig* pool(std::string_view name) const;
   /// "kvm, lxc": the enabled backends, sorted, for messages.
   [[nodiscard]] std::string backend_names() const;
-  /// The images that a backend of that name may use, sorted, for messages.
-  [[nodiscard]] std::string image_names(std::string_view type) const;
+  /// The images that a backend of that name may use, sorted, for messages; of these the ones that
+  /// `takes` takes.
+  [[nodiscard]] std::string image_names(
+      std::string_view type, const std::function<bool(const ImageConfig&)>& takes = {}) const;
+};
+
+struct ConfigSource {
+  std::string file;
+  std::string text;
 };
 
 /// Reads FILE, then conf.d/*.toml beside it in name order. Every mistake is in `report`, sorted by
@@ -127,6 +138,7 @@ struct SiteConfig {
 struct LoadedConfig {
   SiteConfig config;
   Report report;
+  std::vector<ConfigSource> sources;  ///< what was read, FILE first where it could be
 };
 [[nodiscard]] LoadedConfig load_site_config(const std::string& file);
 

@@ -99,6 +99,7 @@ void SiteConfigReader::read_file(const std::string& file) {
     report_.add({file, 0, 0}, "cannot be read: " + text.error().message);
     return;
   }
+  sources_.push_back({file, *text});
   toml::table root;
   try {
     root = toml::parse(std::string_view{*text}, std::string_view{file});

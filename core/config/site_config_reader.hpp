@@ -16,6 +16,7 @@ class SiteConfigReader {
 
   /// The file, then conf.d/*.toml beside it in name order.
   void read_all(const std::string& file);
+  [[nodiscard]] const std::vector<ConfigSource>& sources() const noexcept { return sources_; }
 
  private:
   void read_file(const std::string& file);
@@ -33,6 +34,7 @@ class SiteConfigReader {
 
   SiteConfig& config_;
   Report& report_;
+  std::vector<ConfigSource> sources_;
   std::map<std::string, Place> defined_;
 };
 

@@ -73,27 +73,6 @@ bool write_value(const std::string& file, std::string_view value) {
          ::write(fd.value(), value.data(), value.size()) == static_cast<ssize_t>(value.size());
 }
 
-bool write_value(int group, const char* file, std::string_view value) {
-  const UniqueFd fd{::openat(group, file, O_WRONLY | O_CLOEXEC)};
-  return fd &&
-         ::write(fd.value(), value.data(), value.size()) == static_cast<ssize_t>(value.size());
-}
-
-// Returns whether every group below was seen.
-bool add_processes(const std::string& folder, std::vector<pid_t>& found) {
-  bool readable = true;
-  const bool all = visit_cgroups(folder, [&](const CgroupVisit& at) {
-    const UniqueFd procs{::openat(at.group, "cgroup.procs", O_RDONLY | O_CLOEXEC)};
-    std::ifstream file{"/proc/self/fd/" + std::to_string(procs.value())};
-    readable = readable && procs && file;
-    for (pid_t pid = 0; file >> pid;) {
-      // 0 is a process of another pid namespace: not ours to judge.
-      if (pid > 0) found.push_back(pid);
-    }
-  });
-  return all && readable;
-}
-
 // One level of a group. libcgroup copies nothing from a parent, so a cpuset is filled here.
 Result<void> create_level(const CgroupHierarchy& hierarchy, const std::string& path) {
   struct stat existing {};
@@ -162,16 +141,6 @@ bool are_all_inside(const std::string& tasks, const std::string& path) {
   return any && !problem;
 }
 
-void thaw(const CgroupHierarchy& hierarchy, const std::string& path) {
-  if (!hierarchy.is_v2() && !hierarchy.has("freezer")) return;
-  // What was missed is seen in the next round of killing.
-  [[maybe_unused]] const bool all =
-      visit_cgroups(hierarchy.mount_point + path, [&](const CgroupVisit& at) {
-        write_value(at.group, hierarchy.is_v2() ? "cgroup.freeze" : "freezer.state",
-                    hierarchy.is_v2() ? "0" : "THAWED");
-      });
-}
-
 std::vector<std::string> levels_of(const std::string& path) {
   std::vector<std::string> levels;
   for (std::size_t end = path.find('/', 1); end != std::string::npos;
@@ -203,9 +172,15 @@ void remove_locked(const CgroupHierarchy& hierarchy, const std::string& path,
   const auto root = hierarchy.mount_point + levels.front();
   // Slurm holds this lock while it makes a job's groups below a user's that may just be removed.
   const UniqueFd lock{::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-  if (!lock || !lock_exclusively(lock.value(), root, 5s)) return;
+  if (!lock) return;
+  const bool is_locked = lock_exclusively(lock.value(), root, 5s).has_value();
   remove_groups(hierarchy.mount_point + path, stayed);
   remove_steps(hierarchy, path);
+  // Without it, only what is the ended job's alone.
+  if (!is_locked) {
+    stayed.push_back(root + " (its lock is held: its empty groups are Slurm's to remove)");
+    return;
+  }
   // Slurm's own root of the hierarchies that it manages is Slurm's to remove.
   const auto last = is_slurms(hierarchy) ? levels.rend() - 1 : levels.rend();
   for (auto level = levels.rbegin() + 1; level < last; ++level) {
@@ -287,57 +262,6 @@ Result<void> enter_cgroup_with_threads(const std::string& path, pid_t pid) {
   }
   return Error{Blame::node, "the threads of process " + std::to_string(pid) +
                                 " do not stay in the cgroup " + path};
-}
-
-namespace {
-
-struct FoundProcesses {
-  std::vector<pid_t> pids;  ///< sorted, each once
-  bool all = true;          ///< false where a group could not be looked into
-};
-
-FoundProcesses find_processes(const std::string& path) {
-  FoundProcesses found;
-  for (const auto& hierarchy : cgroup_hierarchies()) {
-    found.all = add_processes(hierarchy.mount_point + path, found.pids) && found.all;
-  }
-  std::sort(found.pids.begin(), found.pids.end());
-  found.pids.erase(std::unique(found.pids.begin(), found.pids.end()), found.pids.end());
-  return found;
-}
-
-}  // namespace
-
-std::vector<pid_t> cgroup_processes(const std::string& path) {
-  return find_processes(path).pids;
-}
-
-Result<void> kill_cgroup(const std::string& path, std::chrono::milliseconds limit) {
-  const auto deadline = std::chrono::steady_clock::now() + limit;
-  for (;;) {
-    const auto hierarchies = cgroup_hierarchies();
-    for (const auto& hierarchy : hierarchies) thaw(hierarchy, path);
-    const auto [processes, all] = find_processes(path);
-    if (processes.empty() && all) return {};
-    const auto self = std::find(processes.begin(), processes.end(), ::getpid());
-    for (const auto& hierarchy : hierarchies) {
-      // All at once, those too that are being forked.
-      if (!hierarchy.is_v2() || self != processes.end()) continue;
-      write_value(hierarchy.mount_point + path + "/cgroup.kill", "1");
-    }
-    for (const auto pid : processes) {
-      if (pid != ::getpid()) ::kill(pid, SIGKILL);
-    }
-    if (std::chrono::steady_clock::now() >= deadline) {
-      if (processes.empty()) {
-        return Error{Blame::node, "the groups of cgroup " + path + " cannot all be looked into"};
-      }
-      return Error{Blame::node, std::to_string(processes.size()) + " processes of cgroup " + path +
-                                    " do not die, the first is " +
-                                    std::to_string(processes.front())};
-    }
-    std::this_thread::sleep_for(5ms);
-  }
 }
 
 std::vector<std::string> remove_job_cgroups(const std::string& path) {

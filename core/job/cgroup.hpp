@@ -6,7 +6,6 @@
 
 #include <sys/types.h>
 
-#include <chrono>
 #include <string>
 #include <vector>
 
@@ -25,13 +24,6 @@ namespace cloud {
 /// The same for a process of many threads that may be making more of them: returns when each of
 /// them is in the group, in every hierarchy.
 [[nodiscard]] Result<void> enter_cgroup_with_threads(const std::string& path, pid_t pid);
-
-/// The processes in the group and below it, in any hierarchy.
-[[nodiscard]] std::vector<pid_t> cgroup_processes(const std::string& path);
-
-/// Thaws the group, and kills what is in it and below until nothing is left. Blame::node at the
-/// deadline, with the number of processes left.
-[[nodiscard]] Result<void> kill_cgroup(const std::string& path, std::chrono::milliseconds limit);
 
 /// Removes the group, what is below it, and what Slurm left of the job's because of it. v1: every
 /// empty parent up to the user's (`.../uid_U`), under the lock that Slurm itself takes to make and

@@ -74,6 +74,19 @@ std::string machine_cgroup_path(const std::string& extern_step,
   return extern_step + "/cloud";
 }
 
+std::string find_job_cgroup(const std::string& node, std::uint64_t job_id,
+                            const CgroupHierarchies& hierarchies) {
+  for (const auto& hierarchy : hierarchies) {
+    for (const auto& root : slurm_roots(hierarchy, node)) {
+      for (const auto& group : user_groups(hierarchy, root, std::nullopt)) {
+        auto path = group + "/job_" + std::to_string(job_id);
+        if (exists({hierarchy}, path)) return path;
+      }
+    }
+  }
+  return {};
+}
+
 std::string find_machine_cgroup(const std::string& node, std::optional<std::uint32_t> uid,
                                 std::uint64_t job_id, const CgroupHierarchies& hierarchies) {
   const auto step = "/job_" + std::to_string(job_id) + std::string{kExternStep};

@@ -31,6 +31,11 @@ namespace cloud {
 [[nodiscard]] std::string machine_cgroup_path(
     const std::string& extern_step, const CgroupHierarchies& hierarchies = cgroup_hierarchies());
 
+/// The job's own group on this node, ".../job_<id>"; "" where there is none.
+[[nodiscard]] std::string find_job_cgroup(
+    const std::string& node, std::uint64_t job_id,
+    const CgroupHierarchies& hierarchies = cgroup_hierarchies());
+
 /// The group of machine_cgroup_path() that exists for this job on this node; "" where there is
 /// none. For a job whose record is lost, and with it its user where `uid` is std::nullopt.
 [[nodiscard]] std::string find_machine_cgroup(

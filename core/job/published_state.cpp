@@ -105,6 +105,7 @@ std::string serialize(const PublishedState& state) {
   put(text, "ssh_user", state.ssh_user);
   put(text, "progress", state.progress);
   put(text, "reason", state.reason);
+  put(text, "boot_limit_s", std::to_string(state.boot_limit_s));
   put(text, "keeper_pid", std::to_string(state.keeper_pid));
   put(text, "init_pid", std::to_string(state.init_pid));
   put(text, "init_start_time", std::to_string(state.init_start_time));
@@ -131,6 +132,8 @@ Result<PublishedState> parse_published_state(std::string_view text) {
       good = read_number(value, state.job_id);
     } else if (key == "uid") {
       good = read_number(value, state.uid);
+    } else if (key == "boot_limit_s") {
+      good = read_number(value, state.boot_limit_s);
     } else if (key == "keeper_pid") {
       good = read_number(value, state.keeper_pid);
     } else if (key == "init_pid") {

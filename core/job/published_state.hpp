@@ -53,6 +53,7 @@ struct PublishedState {
   std::string ssh_user;
   std::string progress;               ///< one line while not ready
   std::string reason;                 ///< one line when failed or ended
+  std::int64_t boot_limit_s = 0;      ///< how long the keeper gives the machine; 0 for no word
   std::int64_t keeper_pid = 0;        ///< 0 until the keeper has begun
   std::int64_t init_pid = 0;          ///< 0 until ready
   std::uint64_t init_start_time = 0;  ///< field 22 of /proc/PID/stat, clock ticks since boot

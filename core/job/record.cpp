@@ -120,12 +120,15 @@ std::string to_json(const JobRecord& record) {
              {"uid", record.uid},
              {"gid", record.gid},
              {"user", record.user},
+             {"run_dir", record.run_dir},
              {"phase", to_string(record.phase)},
              {"failure", record.failure},
              {"stages", stages}};
   if (record.request) value["request"] = to_value(*record.request);
   if (record.lease) {
-    value["lease"] = {{"pool", record.lease->pool}, {"address", record.lease->address}};
+    value["lease"] = {{"pool", record.lease->pool},
+                      {"address", record.lease->address},
+                      {"file", record.lease->file}};
   }
   if (record.machine) {
     value["machine"] = {{"backend", record.machine->backend},
@@ -154,12 +157,14 @@ Result<JobRecord> record_from_json(std::string_view text) {
     record.uid = value.at("uid").get<std::uint32_t>();
     record.gid = value.at("gid").get<std::uint32_t>();
     record.user = value.at("user").get<std::string>();
+    record.run_dir = value.at("run_dir").get<std::string>();
     record.phase = from_name(kPhases, value.at("phase").get<std::string>());
     record.failure = value.at("failure").get<std::string>();
     if (value.contains("request")) record.request = request_from(value["request"]);
     if (value.contains("lease")) {
       const auto& lease = value["lease"];
-      record.lease = {lease.at("pool").get<std::string>(), lease.at("address").get<std::string>()};
+      record.lease = {lease.at("pool").get<std::string>(), lease.at("address").get<std::string>(),
+                      lease.at("file").get<std::string>()};
     }
     if (value.contains("machine")) {
       const auto& machine = value["machine"];

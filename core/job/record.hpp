@@ -27,11 +27,12 @@ enum class RecordPhase {
 struct LeaseRecord {
   std::string pool;
   std::string address;
+  std::string file = {};  ///< of the pool, then: it may have another one by the job's end
 };
 
 /// A machine that exists, or is about to: written before the backend is called.
 struct MachineRecord {
-  std::string backend;
+  std::string backend;  ///< "" where the record was lost: any
   std::string name;
   std::string work_dir;
   std::uint32_t subid_first = 0;
@@ -62,6 +63,7 @@ struct JobRecord {
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
   std::string user;
+  std::string run_dir;  ///< where the state was published; "" for the configuration's
   RecordPhase phase = RecordPhase::preparing;
   std::optional<Request> request;  ///< absent for a job that failed without asking for a machine
   std::optional<LeaseRecord> lease;

@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <charconv>
 #include <ctime>
+#include <filesystem>
+#include <iterator>
 #include <memory>
 #include <thread>
 
@@ -31,6 +33,18 @@ bool is_same_folder(int fd, const std::string& path) {
          opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
 }
 
+Result<std::optional<JobRecord>> read_record(const std::string& job_path) {
+  const auto file = job_path + "/record.json";
+  const auto text = read_file(file, kRecordLimit);
+  if (!text) {
+    if (text.error().os_errno == ENOENT) return std::optional<JobRecord>{};
+    return text.error();
+  }
+  auto record = record_from_json(*text);
+  if (!record) return std::move(record).error().within(file);
+  return std::optional<JobRecord>{*std::move(record)};
+}
+
 }  // namespace
 
 Result<void> lock_exclusively(int fd, const std::string& what, std::chrono::milliseconds wait) {
@@ -47,14 +61,7 @@ Result<void> lock_exclusively(int fd, const std::string& what, std::chrono::mill
 }
 
 Result<std::optional<JobRecord>> LockedJob::load() const {
-  const auto text = read_file(path_ + "/record.json", kRecordLimit);
-  if (!text) {
-    if (text.error().os_errno == ENOENT) return std::optional<JobRecord>{};
-    return text.error();
-  }
-  auto record = record_from_json(*text);
-  if (!record) return std::move(record).error().within(path_ + "/record.json");
-  return std::optional<JobRecord>{*std::move(record)};
+  return read_record(path_);
 }
 
 Result<void> LockedJob::save(const JobRecord& record) const {
@@ -81,7 +88,7 @@ Result<void> LockedJob::forget() const {
 }
 
 RecordStore::RecordStore(std::string state_dir, std::string node)
-    : root_{std::move(state_dir) + "/" + std::move(node)} {}
+    : state_dir_{std::move(state_dir)}, root_{state_dir_ + "/" + std::move(node)} {}
 
 std::string RecordStore::job_path(std::uint64_t job_id) const {
   return root_ + "/jobs/" + std::to_string(job_id);
@@ -91,8 +98,12 @@ std::string RecordStore::machines_dir() const {
   return root_ + "/machines";
 }
 
+std::string RecordStore::trash_dir() const {
+  return root_ + "/trash";
+}
+
 std::string RecordStore::subid_file() const {
-  return root_ + "/subid_ranges";
+  return state_dir_ + "/subid_ranges";
 }
 
 bool RecordStore::knows(std::uint64_t job_id) const {
@@ -147,15 +158,34 @@ std::vector<std::uint64_t> RecordStore::jobs() const {
 std::vector<JobRecord> RecordStore::records() const {
   std::vector<JobRecord> found;
   for (const auto job_id : jobs()) {
-    const auto text = read_file(job_path(job_id) + "/record.json", kRecordLimit);
-    if (!text) continue;
-    if (auto record = record_from_json(*text)) found.push_back(*std::move(record));
+    if (auto record = peek(job_id); record && *record) found.push_back(**std::move(record));
   }
   return found;
 }
 
-Result<UniqueFd> RecordStore::lock_node(std::chrono::milliseconds wait) const {
-  const auto path = root_ + "/lock";
+Result<std::optional<JobRecord>> RecordStore::peek(std::uint64_t job_id) const {
+  return read_record(job_path(job_id));
+}
+
+std::chrono::system_clock::time_point RecordStore::changed(std::uint64_t job_id) const {
+  struct stat status {};
+  if (::stat(job_path(job_id).c_str(), &status) != 0) return {};
+  return std::chrono::system_clock::from_time_t(status.st_mtime);
+}
+
+std::vector<JobRecord> RecordStore::records_of_host() const {
+  std::vector<JobRecord> found;
+  std::error_code problem;
+  for (const auto& node : std::filesystem::directory_iterator{state_dir_, problem}) {
+    if (!node.is_directory(problem)) continue;
+    auto records = RecordStore{state_dir_, node.path().filename().string()}.records();
+    std::move(records.begin(), records.end(), std::back_inserter(found));
+  }
+  return found;
+}
+
+Result<UniqueFd> RecordStore::lock_host(std::chrono::milliseconds wait) const {
+  const auto path = state_dir_ + "/lock";
   UniqueFd file{::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600)};
   if (!file) return os_error(Blame::node, "open " + path, errno);
   if (auto locked = lock_exclusively(file.value(), path, wait); !locked) return locked.error();

@@ -42,8 +42,10 @@ class RecordStore {
   RecordStore(std::string state_dir, std::string node);
 
   [[nodiscard]] std::string job_path(std::uint64_t job_id) const;
-  [[nodiscard]] std::string subid_file() const;    ///< see subid_ranges.hpp
+  /// Of the host, whose nodes share its ids: see subid_ranges.hpp.
+  [[nodiscard]] std::string subid_file() const;
   [[nodiscard]] std::string machines_dir() const;  ///< parent of the machines' work directories
+  [[nodiscard]] std::string trash_dir() const;     ///< see core/system/trash.hpp
 
   /// Makes the folder where there is none, and locks it. Blame::node after `wait`.
   [[nodiscard]] Result<LockedJob> lock_or_create(std::uint64_t job_id,
@@ -55,12 +57,21 @@ class RecordStore {
   [[nodiscard]] bool knows(std::uint64_t job_id) const;
   /// The jobs that have a folder, ascending.
   [[nodiscard]] std::vector<std::uint64_t> jobs() const;
-  /// The readable records, without locking: a snapshot.
+  /// Without locking: a snapshot. std::nullopt where the job has no record yet, an Error where it
+  /// cannot be read.
+  [[nodiscard]] Result<std::optional<JobRecord>> peek(std::uint64_t job_id) const;
+  /// When the job's folder last changed; the epoch where there is none.
+  [[nodiscard]] std::chrono::system_clock::time_point changed(std::uint64_t job_id) const;
+  /// The readable records, peeked at.
   [[nodiscard]] std::vector<JobRecord> records() const;
+  /// records() of every node that keeps its state in this state_dir: more than one slurmd may serve
+  /// a host.
+  [[nodiscard]] std::vector<JobRecord> records_of_host() const;
   /// Held while a sub-id range is chosen and recorded.
-  [[nodiscard]] Result<UniqueFd> lock_node(std::chrono::milliseconds wait) const;
+  [[nodiscard]] Result<UniqueFd> lock_host(std::chrono::milliseconds wait) const;
 
  private:
+  std::string state_dir_;
   std::string root_;  ///< <state_dir>/<node>
 };
 

@@ -5,12 +5,14 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <string_view>
 #include <thread>
 
+#include "core/machine/last_line.hpp"
 #include "core/system/unique_fd.hpp"
 
 namespace cloud {
@@ -164,24 +166,36 @@ BootWatch::Answer BootWatch::knock() const {
 
 // ssh goes to the background once it is let in: then the connection that all sessions share stands.
 Result<bool> BootWatch::log_in() {
-  const auto outcome =
-      run({.argv = ssh_command(target_, {"-M", "-f", "-N", "-o", "ControlPersist=no"}, ""),
-           .environment = {"HOME=/", "PATH=/usr/bin:/bin"},
-           .timeout = 30s,
-           .cancelled = signs_.cancelled,
-           .leaves_daemon = true,
-           .user = user_});
+  const auto words = target_.dir + "/ssh/login.log";
+  ::unlink(words.c_str());
+  Command login{.argv = ssh_command(target_, {"-M", "-f", "-N", "-o", "ControlPersist=no"}, ""),
+                .environment = {"HOME=/", "PATH=/usr/bin:/bin"},
+                .working_directory = ssh_socket_folder(target_.dir),
+                .output_file = words,
+                .timeout = 30s,
+                .cancelled = signs_.cancelled,
+                .leaves_daemon = true,
+                .user = user_};
+  auto outcome = run(login);
+  if (!outcome) {
+    // A disk that is full costs the words, not the login.
+    login.output_file.clear();
+    outcome = run(login);
+  }
+  const auto said = last_line_of(words);
+  ::unlink(words.c_str());
   if (!outcome) return outcome.error();
   if (outcome->kind == Outcome::Kind::exited && outcome->code == 0) return true;
-  login_problem_ = outcome->kind == Outcome::Kind::timed_out
-                       ? "ssh took more than 30 s"
-                       : "the machine does not take its key yet";
+  login_problem_ = outcome->kind == Outcome::Kind::timed_out ? "ssh took more than 30 s"
+                   : said.empty()                            ? "ssh failed without a word"
+                                                             : "ssh says: " + said;
   return false;
 }
 
 Result<int> BootWatch::status_of(const std::string& remote_command) const {
   const auto outcome = run({.argv = ssh_command(target_, {"-n"}, remote_command),
                             .environment = {"HOME=/", "PATH=/usr/bin:/bin"},
+                            .working_directory = ssh_socket_folder(target_.dir),
                             .timeout = 30s,
                             .cancelled = signs_.cancelled,
                             .user = user_});

@@ -19,7 +19,8 @@
 #include <cstring>
 #include <vector>
 
-#include "core/backend/one_line.hpp"
+#include "core/machine/last_line.hpp"
+#include "core/system/access_list.hpp"
 
 namespace cloud {
 namespace {
@@ -207,9 +208,10 @@ Result<ConsoleRelay> ConsoleRelay::start(const std::string& dir, const MachineUs
   const auto path = console_file(dir);
   ::unlink(path.c_str());
   relay.file.reset(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0400));
-  if (!relay.file || ::fchown(relay.file.value(), user.uid, user.gid) != 0) {
-    return os_error(Blame::node, "make " + path, errno);
-  }
+  if (!relay.file) return os_error(Blame::node, "make " + path, errno);
+  // Root's, so that its bound is kept: the relay writes by a descriptor that nobody else has.
+  if (auto set = set_mode_with_reader(relay.file.value(), 0400, user.uid); !set)
+    return std::move(set).error().within(path);
   auto listener = listen_at(dir, "console.sock");
   if (!listener) return std::move(listener).error();
   relay.listener = *std::move(listener);
@@ -234,21 +236,7 @@ std::uint64_t ConsoleRelay::bytes() const noexcept {
 }
 
 std::string ConsoleRelay::last_line() const {
-  const UniqueFd file{::open(console_file(dir_).c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC)};
-  struct stat status {};
-  if (!file || ::fstat(file.value(), &status) != 0) return {};
-  std::array<char, 4096> buffer{};
-  const auto from = std::max<off_t>(status.st_size - static_cast<off_t>(buffer.size()), 0);
-  const auto count = ::pread(file.value(), buffer.data(), buffer.size(), from);
-  std::string_view text{buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(count, 0))};
-  while (!text.empty()) {
-    const auto begin = text.find_last_of("\r\n");
-    auto line = one_line(std::string{text.substr(begin + 1)}.c_str(), 200);
-    if (line.find_first_not_of(' ') != std::string::npos) return line;
-    if (begin == std::string_view::npos) break;
-    text = text.substr(0, begin);
-  }
-  return {};
+  return last_line_of(console_file(dir_));
 }
 
 }  // namespace cloud

@@ -14,6 +14,7 @@
 
 #include "core/job/record_store.hpp"
 #include "core/system/atomic_file.hpp"
+#include "core/system/file_version.hpp"
 #include "core/system/unique_fd.hpp"
 
 namespace cloud {
@@ -51,14 +52,6 @@ Result<std::string> sha256_of(int fd, const std::string& path) {
   unsigned int size = 0;
   ::EVP_DigestFinal_ex(context.get(), digest.data(), &size);
   return hex(digest.data(), size);
-}
-
-std::string version_of(const struct stat& status) {
-  const auto time = [](const timespec& at) {
-    return std::to_string(at.tv_sec) + "." + std::to_string(at.tv_nsec);
-  };
-  return std::to_string(status.st_dev) + " " + std::to_string(status.st_ino) + " " +
-         std::to_string(status.st_size) + " " + time(status.st_mtim) + " " + time(status.st_ctim);
 }
 
 // A file name for a path: its digest.

@@ -3,11 +3,13 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <fstream>
 
 #include "core/job/record_store.hpp"
 
@@ -26,6 +28,22 @@ pid_t holder(int fd) {
   return static_cast<pid_t>(std::strtol(text.data(), nullptr, 10));
 }
 
+bool is_in_group(pid_t pid, const std::string& group) {
+  std::ifstream file{"/proc/" + std::to_string(pid) + "/cgroup"};
+  for (std::string line; std::getline(file, line);) {
+    if (line.ends_with(":" + group)) return true;
+  }
+  return false;
+}
+
+// The number in the file may have come to mean another process: a keeper is where keepers are.
+void signal_keeper(pid_t pid, const std::string& group, int number) {
+  if (pid <= 1) return;
+  const UniqueFd process{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
+  if (!process || !is_in_group(pid, group)) return;
+  ::syscall(SYS_pidfd_send_signal, process.value(), number, nullptr, 0);
+}
+
 }  // namespace
 
 Result<UniqueFd> take_keeper_lock(const std::string& job_path) {
@@ -41,7 +59,12 @@ Result<UniqueFd> take_keeper_lock(const std::string& job_path) {
   return file;
 }
 
-Result<void> end_keeper(const std::string& job_path, std::chrono::milliseconds grace) {
+std::string keeper_cgroup(const std::string& machine_cgroup) {
+  return machine_cgroup + "/keeper";
+}
+
+Result<void> end_keeper(const std::string& job_path, const std::string& machine_cgroup,
+                        std::chrono::milliseconds grace) {
   const auto path = lock_path(job_path);
   const UniqueFd file{::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC)};
   if (!file) {
@@ -50,11 +73,11 @@ Result<void> end_keeper(const std::string& job_path, std::chrono::milliseconds g
   }
   for (const int number : {SIGTERM, SIGKILL}) {
     if (lock_exclusively(file.value(), path, 0ms)) return {};
-    if (const auto pid = holder(file.value()); pid > 1) ::kill(pid, number);
+    signal_keeper(holder(file.value()), keeper_cgroup(machine_cgroup), number);
     if (lock_exclusively(file.value(), path, number == SIGTERM ? grace : 5s)) return {};
   }
   return Error{Blame::node,
-               "the keeper, process " + std::to_string(holder(file.value())) + ", does not die"};
+               "the keeper, process " + std::to_string(holder(file.value())) + ", does not end"};
 }
 
 }  // namespace cloud

@@ -38,33 +38,41 @@ std::string type_and_key(const std::string& line) {
   return line.substr(0, line.find(' ', line.find(' ') + 1));
 }
 
+// OpenSSH makes its socket itself, so the folder is the user's: with the machine's disk, not below
+// run_dir, which a user could fill up.
+Result<void> make_socket_folder(const std::string& dir, const std::string& work_dir,
+                                const MachineUser& user) {
+  const auto folder = work_dir + "/ssh";
+  if (auto made = make_directories(folder, 0700); !made) return made;
+  if (::chown(folder.c_str(), user.uid, user.gid) != 0) {
+    return os_error(Blame::node, "change the owner of " + folder, errno);
+  }
+  const auto link = ssh_socket_folder(dir);
+  if (::unlink(link.c_str()) != 0 && errno != ENOENT) {
+    return os_error(Blame::node, "remove " + link, errno);
+  }
+  if (::symlink(folder.c_str(), link.c_str()) != 0) {
+    return os_error(Blame::node, "make " + link, errno);
+  }
+  return {};
+}
+
 Result<void> publish(const std::string& dir, const std::string& machine, const MachineUser& user,
                      const KeyPair& login, const KeyPair& host) {
   if (auto made = make_directories(dir + "/ssh", 0755); !made) return made;
-  const FileOwner owner{user.uid, user.gid};
   if (auto written = write_file(ssh_key_file(dir), login.secret,
-                                {.mode = 0400, .owner = owner, .durable = false});
+                                {.mode = 0400, .owner = {}, .durable = false, .reader = user.uid});
       !written) {
     return written;
   }
-  if (auto written =
-          write_file(ssh_known_hosts_file(dir), machine + " " + type_and_key(host.open) + "\n",
-                     {.mode = 0444, .owner = {}, .durable = false});
-      !written) {
-    return written;
-  }
-  const auto sockets = ssh_socket_folder(dir);
-  if (auto made = make_directories(sockets, 0700); !made) return made;
-  if (::chown(sockets.c_str(), user.uid, user.gid) != 0) {
-    return os_error(Blame::node, "change the owner of " + sockets, errno);
-  }
-  return {};
+  return write_file(ssh_known_hosts_file(dir), machine + " " + type_and_key(host.open) + "\n",
+                    {.mode = 0444, .owner = {}, .durable = false});
 }
 
 }  // namespace
 
 Result<MachineKeys> make_machine_keys(const std::string& scratch, const std::string& dir,
-                                      const std::string& machine, const MachineUser& user) {
+                                      const MachineSpec& spec) {
   const auto folder = scratch + "/keys";
   // ssh-keygen asks before it overwrites.
   if (auto removed = remove_tree(folder); !removed) return std::move(removed).error();
@@ -74,8 +82,11 @@ Result<MachineKeys> make_machine_keys(const std::string& scratch, const std::str
   const auto host = make_key(folder + "/host");
   if (!host) return host.error();
   if (auto removed = remove_tree(folder); !removed) return std::move(removed).error();
-  if (auto published = publish(dir, machine, user, *login, *host); !published) {
+  if (auto published = publish(dir, spec.name, spec.user, *login, *host); !published) {
     return std::move(published).error();
+  }
+  if (auto made = make_socket_folder(dir, spec.work_dir, spec.user); !made) {
+    return std::move(made).error();
   }
   return MachineKeys{login->open, host->secret, host->open};
 }

@@ -11,11 +11,10 @@ namespace cloud {
 
 /// Makes the keys of one machine with ssh-keygen(1), in `scratch` (root's alone, emptied of them
 /// again), and puts what `enter` needs below `dir`, the folder of the published state: the private
-/// key for the user alone, the host key for nobody to change, the folder of the connection's
-/// socket.
+/// key for the user alone, the host key for nobody to change, and a link to the folder of the
+/// connection's socket, which is the user's own and in the machine's work_dir.
 [[nodiscard]] Result<MachineKeys> make_machine_keys(const std::string& scratch,
                                                     const std::string& dir,
-                                                    const std::string& machine,
-                                                    const MachineUser& user);
+                                                    const MachineSpec& spec);
 
 }  // namespace cloud

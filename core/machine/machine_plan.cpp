@@ -2,7 +2,9 @@
 #include "core/machine/machine_plan.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
+#include <cstdio>
 
 #include "core/address/lease_file.hpp"
 #include "core/backend/backend.hpp"
@@ -21,11 +23,22 @@ std::string label_of(std::string_view node, std::size_t limit) {
   return label;
 }
 
+// FNV-1a, eight hex digits: the same in every build, as machines outlive programs.
+std::string digest_of(std::string_view text) {
+  std::uint32_t digest = 2166136261U;
+  for (const char c : text) {
+    digest = (digest ^ static_cast<unsigned char>(c)) * 16777619U;
+  }
+  std::array<char, 9> hex{};
+  std::snprintf(hex.data(), hex.size(), "%08x", digest);
+  return hex.data();
+}
+
 // What the backend shall know of the image, which has to be of a format that it takes.
 Result<std::vector<BackendSetting>> settings_of_image(const SiteConfig& config,
                                                       const ImageConfig& image,
                                                       const std::string& backend) {
-  const auto table = load_backend_table(config.backend_dir, backend);
+  const auto table = load_backend_table(config.backend_dir, backend, config.backend_notes());
   if (!table) return table.error();
   if (!takes_image_format(**table, image.format)) {
     return Error{Blame::site, image.where.text() + ": the image '" + image.name +
@@ -36,11 +49,18 @@ Result<std::vector<BackendSetting>> settings_of_image(const SiteConfig& config,
     Report report;
     check_image_settings({*table}, image, report);
     if (!report.empty()) {
-      const auto first = report.sorted().front();
-      return Error{Blame::site, first.where.text() + ": " + first.message};
+      return Error{Blame::site, report.first_line()};
     }
   }
   return image_settings_for(**table, image);
+}
+
+// For messages: those that are for the type and in a format that it takes.
+std::string usable_images(const SiteConfig& config, const std::string& type) {
+  const auto table = load_backend_table(config.backend_dir, type, config.backend(type)->notes);
+  return config.image_names(type, [&](const ImageConfig& image) {
+    return !table || takes_image_format(**table, image.format);
+  });
 }
 
 }  // namespace
@@ -54,26 +74,33 @@ Result<Request> resolve_request(const SiteConfig& config, Request request) {
                      (names.empty() ? "this site has enabled no type" : "this site has " + names)};
   }
   if (request.image.empty()) request.image = backend->image;
-  const auto images = config.image_names(request.type);
-  const auto have = images.empty() ? std::string{"this site has none for type "} + request.type
-                                   : "this site has " + images + " for type " + request.type;
+  const auto have = [&] {
+    const auto images = usable_images(config, request.type);
+    return images.empty() ? "this site has none for type " + request.type
+                          : "this site has " + images + " for type " + request.type;
+  };
   if (request.image.empty()) {
     return Error{Blame::user, "--cloud-type=" + request.type +
-                                  " has no default image: add --cloud-image=NAME (" + have + ")"};
+                                  " has no default image: add --cloud-image=NAME (" + have() + ")"};
   }
   const auto* image = config.image(request.image);
   const bool fits = image != nullptr &&
                     (image->types.empty() || std::find(image->types.begin(), image->types.end(),
                                                        request.type) != image->types.end());
   if (!fits) {
-    return Error{Blame::user, "unknown --cloud-image '" + printable(request.image) + "': " + have};
+    return Error{Blame::user,
+                 "unknown --cloud-image '" + printable(request.image) + "': " + have()};
   }
   if (!request.run) request.run = config.default_run;
   return request;
 }
 
 std::string machine_name(std::string_view node, std::uint64_t job_id) {
-  return "sc-" + label_of(node, 39) + "-" + std::to_string(job_id);
+  constexpr std::size_t kLongest = 39;
+  auto label = label_of(node, kLongest);
+  // What had to be changed is told apart by a digest: 'N.1' and 'n-1' are two nodes.
+  if (label != node) label = label_of(node, 30) + "-" + digest_of(node);
+  return "sc-" + label + "-" + std::to_string(job_id);
 }
 
 std::string machine_hostname(std::string_view node, std::uint64_t job_id) {

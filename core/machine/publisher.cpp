@@ -9,6 +9,7 @@
 #include <ctime>
 
 #include "core/machine/machine_plan.hpp"
+#include "core/system/access_list.hpp"
 #include "core/system/atomic_file.hpp"
 #include "core/system/program_folder.hpp"
 #include "core/system/tree_removal.hpp"
@@ -17,9 +18,9 @@
 namespace cloud {
 
 Publisher::Publisher(const SiteConfig& config, const JobRecord& record)
-    : dir_{published_dir(config.run_dir, record.node, record.job_id)},
-      uid_{record.uid},
-      gid_{record.gid} {
+    : dir_{published_dir(record.run_dir.empty() ? config.run_dir : record.run_dir, record.node,
+                         record.job_id)},
+      uid_{record.uid} {
   state_.version = CLOUD_VERSION;
   state_.job_id = record.job_id;
   state_.uid = record.uid;
@@ -41,21 +42,19 @@ Publisher::Publisher(const SiteConfig& config, const JobRecord& record)
 
 Result<void> Publisher::publish() const {
   if (auto made = make_directories(dir_, 0755); !made) return made;
+  // From the beginning: it waits until there is a machine to enter.
+  if (auto made = make_access(); !made) return made;
   // Not durable: after a crash of the node no reader is left.
   return write_file(dir_ + "/state", serialize(state_),
-                    {.mode = 0400, .owner = FileOwner{uid_, gid_}, .durable = false});
+                    {.mode = 0400, .owner = {}, .durable = false, .reader = uid_});
 }
 
-Result<void> Publisher::write_access_script() const {
-  const std::string script =
-      "#!/bin/sh\n"
-      "# Takes you into the machine of job " +
-      std::to_string(state_.job_id) +
-      ": access [COMMAND [ARGUMENT...]], your shell by default.\n"
-      "exec " +
-      program_folder() + "/enter --dir " + dir_ + " -- \"$@\"\n";
-  return write_file(dir_ + "/access", script,
-                    {.mode = 0500, .owner = FileOwner{uid_, gid_}, .durable = false});
+Result<void> Publisher::make_access() const {
+  // Not a script: /run, where the folder is by default, is often mounted noexec.
+  const auto program = program_folder() + "/enter";
+  const auto link = dir_ + "/access";
+  if (::symlink(program.c_str(), link.c_str()) == 0 || errno == EEXIST) return {};
+  return os_error(Blame::node, "make " + link, errno);
 }
 
 void Publisher::log(const std::string& line) const {
@@ -63,7 +62,7 @@ void Publisher::log(const std::string& line) const {
   UniqueFd file{::open(path.c_str(), O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC)};
   if (!file && errno == ENOENT) {
     file.reset(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0400));
-    if (file && ::fchown(file.value(), uid_, gid_) != 0) return;
+    if (file && !set_mode_with_reader(file.value(), 0400, uid_)) return;
   }
   if (!file) return;
   std::array<char, 32> stamp{};

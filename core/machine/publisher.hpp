@@ -10,26 +10,28 @@
 
 namespace cloud {
 
-/// Writes what the job's user may read of the job's machine: state, access and log in a folder that
-/// only root can change.
+/// Writes what the job's user may read of the job's machine: state, access and log. Folder and
+/// files are root's: a user who could change them would have a say in what root and other programs
+/// read and run, and room in a file system that the node needs.
 class Publisher {
  public:
   Publisher(const SiteConfig& config, const JobRecord& record);
 
   [[nodiscard]] PublishedState& state() noexcept { return state_; }
   [[nodiscard]] const std::string& dir() const noexcept { return dir_; }
-  /// Makes the folder where it is missing and replaces the state file.
+  /// Makes the folder and `access` where they are missing, and replaces the state file. `access`
+  /// takes the user into the machine: a link to `enter`, which finds the state beside the name that
+  /// it was called by.
   [[nodiscard]] Result<void> publish() const;
-  /// Writes the script that takes the user into the machine.
-  [[nodiscard]] Result<void> write_access_script() const;
   /// Appends a line with the time to the log.
   void log(const std::string& line) const;
   [[nodiscard]] Result<void> remove() const;
 
  private:
+  [[nodiscard]] Result<void> make_access() const;
+
   std::string dir_;
   std::uint32_t uid_;
-  std::uint32_t gid_;
   PublishedState state_;
 };
 

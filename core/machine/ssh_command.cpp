@@ -26,7 +26,7 @@ std::vector<std::string> ssh_command(const SshTarget& target,
         std::string{"GlobalKnownHostsFile=/dev/null"}, "HostKeyAlias=" + target.machine,
         std::string{"CheckHostIP=no"}, std::string{"PreferredAuthentications=publickey"},
         std::string{"ConnectTimeout=10"}, std::string{"ServerAliveInterval=15"},
-        std::string{"LogLevel=ERROR"}, "ControlPath=" + ssh_socket_folder(target.dir) + "/s",
+        std::string{"LogLevel=ERROR"}, std::string{"ControlPath=./s"},
         std::string{"EscapeChar=none"}}) {
     words.push_back("-o");
     words.push_back(option);

@@ -28,7 +28,9 @@ struct SshTarget {
 
 /// The arguments of ssh(1), the program first: no file of the user's or the site's is read, nothing
 /// is asked, and no other host key than the machine's is taken. `options` come before the host, the
-/// remote command (which the user's shell in the machine reads) after it; it may be "".
+/// remote command (which the user's shell in the machine reads) after it; it may be "". It has to
+/// run in ssh_socket_folder(): the path of a socket has 107 bytes at most, and that of a folder may
+/// have more.
 [[nodiscard]] std::vector<std::string> ssh_command(const SshTarget& target,
                                                    const std::vector<std::string>& options,
                                                    const std::string& remote_command);

@@ -51,11 +51,14 @@ Result<std::uint32_t> save(const std::string& file, const std::vector<Owned>& ow
 }
 
 bool is_configured(const SiteConfig& config, std::uint32_t first) {
-  return first >= config.subid_first && first - config.subid_first < config.subid_count &&
-         (first - config.subid_first) % kRange == 0;
+  return is_subid(config, first) && (first - config.subid_first) % kRange == 0;
 }
 
 }  // namespace
+
+bool is_subid(const SiteConfig& config, std::uint32_t id) {
+  return id >= config.subid_first && id - config.subid_first < config.subid_count;
+}
 
 Result<std::uint32_t> take_subid_range(const SiteConfig& config, const std::string& file,
                                        std::uint32_t uid, const std::vector<JobRecord>& records) {

@@ -90,7 +90,8 @@ Result<MachineUser> look_up_user(const JobRecord& record) {
   return user;
 }
 
-Result<UniqueFd> open_as_user(const MachineUser& user, const std::string& path) {
+Result<UniqueFd> open_as_user(const MachineUser& user, const std::string& path,
+                              const std::string& what) {
   const FileAccessAs rights{user};
   if (!rights.taken()) return Error{Blame::internal, "cannot take the rights of user " + user.name};
   open_how how{};
@@ -98,17 +99,17 @@ Result<UniqueFd> open_as_user(const MachineUser& user, const std::string& path) 
   // The magic links of /proc/self would lead to what this process, root's, has open.
   how.resolve = RESOLVE_NO_MAGICLINKS;
   UniqueFd file{static_cast<int>(::syscall(SYS_openat2, AT_FDCWD, path.c_str(), &how, sizeof how))};
-  if (!file) return os_error(Blame::user, "mount source " + path, errno);
+  if (!file) return os_error(Blame::user, what + " " + path, errno);
   struct stat status {};
   if (::fstat(file.value(), &status) != 0) return os_error(Blame::user, path, errno);
   if (!S_ISDIR(status.st_mode) && !S_ISREG(status.st_mode)) {
-    return Error{Blame::user, "mount source " + path + " is neither a folder nor a regular file"};
+    return Error{Blame::user, what + " " + path + " is neither a folder nor a regular file"};
   }
   // O_PATH asks for no right on the file itself.
   const int wanted = S_ISDIR(status.st_mode) ? X_OK : R_OK;
   const auto link = "/proc/self/fd/" + std::to_string(file.value());
   if (::syscall(SYS_faccessat2, AT_FDCWD, link.c_str(), wanted, AT_EACCESS) != 0) {
-    return os_error(Blame::user, "mount source " + path, errno);
+    return os_error(Blame::user, what + " " + path, errno);
   }
   return file;
 }

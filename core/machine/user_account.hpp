@@ -16,6 +16,7 @@ namespace cloud {
 /// Opens a folder or file with the user's own rights (fsuid, fsgid, groups), as O_PATH: root
 /// follows no path that the user can change, and a root-squashed file system answers. Blame::user.
 /// The process shall have one thread.
-[[nodiscard]] Result<UniqueFd> open_as_user(const MachineUser& user, const std::string& path);
+[[nodiscard]] Result<UniqueFd> open_as_user(const MachineUser& user, const std::string& path,
+                                            const std::string& what = "mount source");
 
 }  // namespace cloud

@@ -4,22 +4,24 @@
 #include "core/address/lease_file.hpp"
 #include "core/backend/backend.hpp"
 #include "core/job/cgroup.hpp"
+#include "core/job/cgroup_processes.hpp"
 #include "core/log.hpp"
 #include "core/machine/keeper_lock.hpp"
 #include "core/machine/machine_plan.hpp"
 #include "core/machine/subid_ranges.hpp"
 #include "core/system/atomic_file.hpp"
-#include "core/system/tree_removal.hpp"
+#include "core/system/trash.hpp"
 
 namespace cloud {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kNodeLockWait = 10s;
+constexpr auto kHostLockWait = 10s;
 constexpr auto kKeeperGrace = 3s;
 constexpr auto kKillLimit = 5s;
 constexpr auto kDestroyLimit = 30s;
+constexpr auto kRemoveLimit = 5s;
 
 BackendHost backend_host(const Session& session) {
   return {[](int level, const std::string& message) {
@@ -31,30 +33,41 @@ BackendHost backend_host(const Session& session) {
           session.input.cancelled};
 }
 
-// A backend that was disabled since, or has left the configuration, still has to clean up.
-BackendConfig backend_for_cleanup(const SiteConfig& config, const std::string& name) {
+// One that was disabled since, or has left the configuration, still has to clean up.
+std::vector<BackendConfig> backends_for_cleanup(const SiteConfig& config, const std::string& name) {
+  std::vector<BackendConfig> found;
   for (const auto& backend : config.backends) {
-    if (backend.name == name) return backend;
+    if (name.empty() ? backend.enabled : backend.name == name) found.push_back(backend);
   }
-  BackendConfig unknown;
-  unknown.name = name;
-  return unknown;
+  if (found.empty() && !name.empty()) {
+    BackendConfig unknown;
+    unknown.name = name;
+    found.push_back(std::move(unknown));
+  }
+  return found;
 }
 
 // Root inside a machine is nobody outside, so root on the node cannot be its user.
-Result<void> require_ordinary_user(const JobRecord& record) {
+Result<void> require_ordinary_user(const SiteConfig& config, const JobRecord& record) {
   if (record.uid == 0) {
     return Error{Blame::user, "a machine belongs to an ordinary user: root's jobs get none"};
   }
   if (record.gid == 0) {
     return Error{Blame::user, "a machine's user needs a primary group other than root's"};
   }
+  for (const auto id : {record.uid, record.gid}) {
+    if (!is_subid(config, id)) continue;
+    return Error{Blame::site, "the account of user " + record.user + " has id " +
+                                  std::to_string(id) +
+                                  ", which is among those that machines get: choose other "
+                                  "cloud.subid_first and subid_count, where no account is"};
+  }
   return {};
 }
 
 // What the backend can do; what it cannot is left to the cgroup and to remove_tree.
-Result<void> end_through_backend(const Session& session, const MachineRef& ref) {
-  const auto config = backend_for_cleanup(session.config, session.record.machine->backend);
+Result<void> end_through_backend(const Session& session, const BackendConfig& config,
+                                 const MachineRef& ref) {
   // Never cancelled: a clean-up is what a cancellation leads to.
   auto host = backend_host(session);
   host.cancelled = {};
@@ -85,7 +98,7 @@ Result<void> lease_address(Session& session) {
   }
   LeaseFile file{pool->file};
   auto address = file.lease(session.record.job_id, "", held, [&](const std::string& chosen) {
-    session.record.lease = LeaseRecord{pool->name, chosen};
+    session.record.lease = LeaseRecord{pool->name, chosen, pool->file};
     return session.save();
   });
   if (!address)
@@ -96,12 +109,12 @@ Result<void> lease_address(Session& session) {
 Result<void> release_address(Session& session) {
   if (!session.record.lease) return {};
   const auto& lease = *session.record.lease;
-  const auto* pool = session.config.pool(lease.pool);
-  if (pool == nullptr) {
-    return Error{Blame::site, "release " + lease.address + ": the pool '" + lease.pool +
-                                  "' is no longer in the configuration; free its line by hand"};
+  if (session.record.machine) {
+    // Else two machines would have it.
+    return Error{Blame::node, "the address " + lease.address +
+                                  " stays leased: its machine could not be removed"};
   }
-  LeaseFile file{pool->file};
+  LeaseFile file{lease.file};
   if (auto released = file.release(session.record.job_id, lease.address); !released) {
     return std::move(released).error().within("release " + lease.address);
   }
@@ -111,14 +124,14 @@ Result<void> release_address(Session& session) {
 
 Result<void> create_machine(Session& session) {
   auto& record = session.record;
-  if (auto good = require_ordinary_user(record); !good) return good;
+  if (auto good = require_ordinary_user(session.config, record); !good) return good;
   const auto name = machine_name(record.node, record.job_id);
   {
     // Held until the choice is in a record, where the next one to choose sees it.
-    const auto node_lock = session.store.lock_node(kNodeLockWait);
-    if (!node_lock) return node_lock.error();
+    const auto host_lock = session.store.lock_host(kHostLockWait);
+    if (!host_lock) return host_lock.error();
     const auto subid_first = take_subid_range(session.config, session.store.subid_file(),
-                                              record.uid, session.store.records());
+                                              record.uid, session.store.records_of_host());
     if (!subid_first) return subid_first.error();
     record.machine = MachineRecord{record.request->type, name,
                                    session.store.machines_dir() + "/" + name, *subid_first, ""};
@@ -136,11 +149,13 @@ Result<void> create_machine(Session& session) {
 Result<void> destroy_machine(Session& session) {
   if (!session.record.machine) return {};
   const auto ref = machine_ref(*session.record.machine);
-  if (auto ended = end_keeper(session.locked.path(), kKeeperGrace); !ended) {
+  if (auto ended = end_keeper(session.locked.path(), ref.cgroup, kKeeperGrace); !ended) {
     log_line(LogLevel::error, ended.error().message);
   }
-  auto destroyed = end_through_backend(session, ref);
-  if (!destroyed) {
+  const auto& backend = session.record.machine->backend;
+  for (const auto& config : backends_for_cleanup(session.config, backend)) {
+    const auto destroyed = end_through_backend(session, config, ref);
+    if (destroyed) continue;
     log_line(LogLevel::error, "destroy machine '" + ref.name + "': " + destroyed.error().message +
                                   "; going on without the backend");
   }
@@ -150,7 +165,10 @@ Result<void> destroy_machine(Session& session) {
       log_line(LogLevel::warn, "the cgroup " + stayed + " could not be removed");
     }
   }
-  if (auto removed = remove_tree(ref.work_dir); !removed) return removed;
+  if (auto removed = remove_or_discard(ref.work_dir, session.store.trash_dir(), kRemoveLimit);
+      !removed) {
+    return removed;
+  }
   session.record.machine.reset();
   return session.save();
 }

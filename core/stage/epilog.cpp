@@ -5,6 +5,7 @@
 #include "core/machine/publisher.hpp"
 #include "core/stage/actions.hpp"
 #include "core/stage/hooks.hpp"
+#include "core/stage/job_configuration.hpp"
 #include "core/stage/reconstruction.hpp"
 #include "core/stage/site_program.hpp"
 #include "core/stage/stage_rules.hpp"
@@ -56,8 +57,13 @@ void sweep(Session& session) {
   }
 }
 
-int run_locked(Session& session) {
+int run_locked(Session& session, const std::function<bool(const JobRecord&)>& leave_alone) {
   auto loaded = session.locked.load();
+  if (leave_alone) {
+    auto known = session.record;
+    if (loaded && *loaded) known = **loaded;
+    if (leave_alone(known)) return 0;
+  }
   if (!loaded) {
     log_line(LogLevel::error, loaded.error().message + "; keeping a copy and cleaning up by name");
     if (auto kept = session.locked.quarantine(); !kept)
@@ -86,6 +92,7 @@ int run_locked(Session& session) {
   if (auto forgotten = session.locked.forget(); !forgotten) {
     log_line(LogLevel::error, forgotten.error().message);
   }
+  forget_job_configuration(session.config, session.input.job);
   return status;
 }
 
@@ -93,6 +100,7 @@ int run_locked(Session& session) {
 // it could not even make one.
 int run_without_record(const SiteConfig& config, const HookInput& input) {
   int status = 0;
+  forget_job_configuration(config, input.job);
   if (auto removed = remove_tree(published_dir(config.run_dir, input.job.node, input.job.job_id));
       !removed) {
     log_line(LogLevel::error, removed.error().message);
@@ -117,7 +125,9 @@ LoadedConfig without_site_programs(LoadedConfig loaded) {
   return loaded;
 }
 
-int run_epilog(const LoadedConfig& loaded, const HookInput& input) {
+int run_epilog(const LoadedConfig& site, const HookInput& input,
+               const std::function<bool(const JobRecord&)>& leave_alone) {
+  const auto loaded = configuration_to_end(site, input.job);
   const RecordStore store{loaded.config.state_dir, input.job.node};
   auto locked = store.lock(input.job.job_id, kLockWait);
   if (!locked) {
@@ -129,7 +139,7 @@ int run_epilog(const LoadedConfig& loaded, const HookInput& input) {
   session.record.job_id = input.job.job_id;
   session.record.node = input.job.node;
   session.record.uid = input.job.uid;
-  return run_locked(session);
+  return run_locked(session, leave_alone);
 }
 
 }  // namespace cloud

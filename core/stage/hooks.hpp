@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
+
 #include "core/config/site_config.hpp"
 #include "core/stage/session.hpp"
 
@@ -17,7 +19,9 @@ namespace cloud {
 [[nodiscard]] LoadedConfig without_site_programs(LoadedConfig loaded);
 
 /// Runs the epilog's stages, all of them, whatever failed before, and then removes what the record
-/// still names. Idempotent; 0 where the end state is clean, whoever cleaned.
-[[nodiscard]] int run_epilog(const LoadedConfig& loaded, const HookInput& input);
+/// still names. Idempotent; 0 where the end state is clean, whoever cleaned. `leave_alone` is asked
+/// under the record's lock: a prolog or another epilog may have been faster.
+[[nodiscard]] int run_epilog(const LoadedConfig& loaded, const HookInput& input,
+                             const std::function<bool(const JobRecord&)>& leave_alone = {});
 
 }  // namespace cloud

@@ -6,6 +6,7 @@
 #include "core/machine/publisher.hpp"
 #include "core/stage/actions.hpp"
 #include "core/stage/hooks.hpp"
+#include "core/stage/job_configuration.hpp"
 #include "core/stage/reconstruction.hpp"
 #include "core/stage/site_program.hpp"
 #include "core/stage/stage_rules.hpp"
@@ -17,8 +18,9 @@ using namespace std::chrono_literals;
 
 constexpr auto kLockWait = 60s;
 
-JobRecord new_record(const HookInput& input) {
+JobRecord new_record(const SiteConfig& config, const HookInput& input) {
   JobRecord record;
+  record.run_dir = config.run_dir;
   record.job_id = input.job.job_id;
   record.restart_count = input.job.restart_count;
   record.node = input.job.node;
@@ -146,12 +148,25 @@ void clean_up_leftovers(Session& session) {
   }
 }
 
+// The site's own stages of a job for which no record can be made: they need none.
+int run_without_record(const SiteConfig& config, const HookInput& input) {
+  for (const auto& stage : config.prolog) {
+    if (stage.action != StageAction::exec || !applies(stage, "")) continue;
+    const auto done = run_site_program(stage.exec, stage, input, "");
+    if (done) continue;
+    log_line(LogLevel::error, "stage '" + stage.name + "': " + done.error().message);
+    if (stage.on_error == OnError::drain_node) return 1;
+  }
+  return 0;
+}
+
 bool is_same_run(const JobRecord& record, const HookInput& input) {
   return record.restart_count == input.job.restart_count && record.boot_id == current_boot_id() &&
          record.uid == input.job.uid;
 }
 
-int run_locked(Session& session, const Result<std::optional<Request>>& request) {
+int run_locked(Session& session, const LoadedConfig& loaded,
+               const Result<std::optional<Request>>& request) {
   auto existing = session.locked.load();
   if (!existing) {
     log_line(LogLevel::error, existing.error().message + "; keeping a copy and starting over");
@@ -169,7 +184,7 @@ int run_locked(Session& session, const Result<std::optional<Request>>& request) 
     clean_up_leftovers(session);
     const auto machine = session.record.machine;
     const auto lease = session.record.lease;
-    session.record = new_record(session.input);
+    session.record = new_record(session.config, session.input);
     session.record.machine = machine;  // what could not be cleaned up stays known
     session.record.lease = lease;
     if (machine || lease) {
@@ -187,6 +202,7 @@ int run_locked(Session& session, const Result<std::optional<Request>>& request) 
     auto resolved = resolve_request(session.config, **request);
     if (!resolved) return fail(session, resolved.error(), OnError::fail_job);
     session.record.request = *resolved;
+    keep_job_configuration(loaded, session);
   }
   if (auto failure = run_stages(session)) {
     undo_all(session);
@@ -215,6 +231,7 @@ int run_locked(Session& session, const Result<std::optional<Request>>& request) 
 
 int run_prolog(const LoadedConfig& loaded, const HookInput& input) {
   const auto& config = loaded.config;
+  log_mistakes(loaded);
   const bool wants_machine = asks_for_machine(input);
   if (!wants_machine && !has_stage_for_all_jobs(config.prolog)) {
     RecordStore store{config.state_dir, input.job.node};
@@ -224,9 +241,9 @@ int run_prolog(const LoadedConfig& loaded, const HookInput& input) {
   if (wants_machine) {
     request = parse_request(input.lookup, config.default_type);
     if (!loaded.report.empty()) {
-      const auto first = loaded.report.sorted().front();
-      request = Error{Blame::site, "the site's configuration is broken: " + first.where.text() +
-                                       ": " + first.message + "; tell the administrators"};
+      request =
+          Error{Blame::site, "the site's configuration is broken: " + loaded.report.first_line() +
+                                 "; tell the administrators"};
     }
   }
   RecordStore store{config.state_dir, input.job.node};
@@ -236,19 +253,19 @@ int run_prolog(const LoadedConfig& loaded, const HookInput& input) {
     // Without a folder there is no machine and no way to say so but a state file in the other
     // place.
     if (wants_machine) {
-      auto record = new_record(input);
+      auto record = new_record(config, input);
       record.phase = RecordPhase::failed;
       record.failure = locked.error().message;
       const Publisher publisher{config, record};
+      // Where even that fails the plugin finds no machine, and says so: the job fails all the same.
       if (auto published = publisher.publish(); !published) {
         log_line(LogLevel::error, published.error().message);
-        return 1;
       }
     }
-    return 0;
+    return run_without_record(config, input);
   }
-  Session session{config, input, store, *std::move(locked), new_record(input)};
-  return run_locked(session, request);
+  Session session{config, input, store, *std::move(locked), new_record(config, input)};
+  return run_locked(session, loaded, request);
 }
 
 }  // namespace cloud

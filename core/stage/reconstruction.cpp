@@ -7,13 +7,38 @@
 #include "core/machine/machine_plan.hpp"
 
 namespace cloud {
+namespace {
+
+void complain_of_shared(const PoolConfig& pool) {
+  log_line(LogLevel::error, "pool '" + pool.name +
+                                "' is shared with other nodes: what the job "
+                                "may have leased of it has to be freed by hand");
+}
+
+std::optional<LeaseRecord> find_lease(const SiteConfig& config, std::uint64_t job_id) {
+  for (const auto& pool : config.pools) {
+    if (pool.shared) {
+      complain_of_shared(pool);
+      continue;
+    }
+    const auto table = LeaseFile{pool.file}.read();
+    if (!table) {
+      log_line(LogLevel::error, table.error().message);
+      continue;
+    }
+    for (const auto& lease : table->leases()) {
+      if (lease.job_id == job_id) return LeaseRecord{pool.name, lease.address, pool.file};
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
 
 void free_leases(const SiteConfig& config, std::uint64_t job_id) {
   for (const auto& pool : config.pools) {
     if (pool.shared) {
-      log_line(LogLevel::error, "pool '" + pool.name +
-                                    "' is shared with other nodes: what the job "
-                                    "may have leased of it has to be freed by hand");
+      complain_of_shared(pool);
       continue;
     }
     LeaseFile file{pool.file};
@@ -29,12 +54,9 @@ JobRecord reconstruct_record(const Session& session) {
   record.node = session.input.job.node;
   record.uid = session.input.job.uid;
   const auto name = machine_name(record.node, record.job_id);
-  for (const auto& backend : session.config.backends) {
-    record.machine = MachineRecord{backend.name, name, session.store.machines_dir() + "/" + name, 0,
-                                   find_machine_cgroup(record.node, record.uid, record.job_id)};
-    break;
-  }
-  free_leases(session.config, record.job_id);
+  record.machine = MachineRecord{"", name, session.store.machines_dir() + "/" + name, 0,
+                                 find_machine_cgroup(record.node, std::nullopt, record.job_id)};
+  record.lease = find_lease(session.config, record.job_id);
   return record;
 }
 

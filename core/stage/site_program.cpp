@@ -11,6 +11,7 @@
 
 #include "core/system/atomic_file.hpp"
 #include "core/system/subprocess.hpp"
+#include "core/system/trusted_path.hpp"
 
 namespace cloud {
 namespace {
@@ -26,16 +27,8 @@ bool is_leftover(const std::string& name) {
 }
 
 Result<void> require_root_writes_only(const std::string& path) {
-  struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) return os_error(Blame::site, path, errno);
-  if (status.st_uid != 0) {
-    return Error{Blame::site, path + " is not root's and was not run: chown root " + path};
-  }
-  if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-    return Error{
-        Blame::site,
-        path + " is writable by others than its owner and was not run: chmod go-w " + path};
-  }
+  auto trusted = require_trusted(path);
+  if (!trusted) return std::move(trusted).error().within(path + " was not run");
   return {};
 }
 
@@ -96,7 +89,8 @@ Result<void> run_site_program(const std::string& path, const StageConfig& stage,
                               .environment = input.environment,
                               .output_file = output_file,
                               .timeout = stage.timeout,
-                              .cancelled = input.cancelled});
+                              .cancelled = input.cancelled,
+                              .dies_with_us = true});
     if (!outcome) return outcome.error();
     if (outcome->kind != Outcome::Kind::exited || outcome->code != 0) {
       return failure_of(program, *outcome, stage, output_file);

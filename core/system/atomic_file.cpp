@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 
+#include "core/system/access_list.hpp"
 #include "core/system/unique_fd.hpp"
 
 namespace cloud {
@@ -29,8 +30,12 @@ Result<void> fill(int fd, const std::string& name, std::string_view content,
   if (how.owner && ::fchown(fd, how.owner->uid, how.owner->gid) != 0) {
     return os_error(Blame::node, "change the owner of " + name, errno);
   }
-  if (::fchmod(fd, how.mode) != 0)
+  if (how.reader) {
+    if (auto set = set_mode_with_reader(fd, how.mode, *how.reader); !set)
+      return std::move(set).error().within(name);
+  } else if (::fchmod(fd, how.mode) != 0) {
     return os_error(Blame::node, "change the mode of " + name, errno);
+  }
   if (how.durable && ::fsync(fd) != 0) return os_error(Blame::node, "fsync " + name, errno);
   return {};
 }

@@ -18,8 +18,9 @@ struct FileOwner {
 
 struct AtomicWrite {
   mode_t mode = 0600;
-  std::optional<FileOwner> owner;  ///< given to the new file by descriptor, before the rename
-  bool durable = true;             ///< fsync the file and its directory
+  std::optional<FileOwner> owner = {};  ///< given to the new file by descriptor, before the rename
+  bool durable = true;                  ///< fsync the file and its directory
+  std::optional<uid_t> reader = {};     ///< who may read it besides its owner: see access_list.hpp
 };
 
 /// Where write_file() puts the new content first: in the same folder.

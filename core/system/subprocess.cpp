@@ -81,9 +81,9 @@ bool wait_for(int pidfd, std::chrono::milliseconds limit) {
   return ::poll(&wanted, 1, static_cast<int>(limit.count())) == 1;
 }
 
-Outcome reap(pid_t pid) {
+Outcome reap(pid_t pid, int options = 0) {
   int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  while (::waitpid(pid, &status, options) < 0 && errno == EINTR) {
   }
   if (WIFSIGNALED(status)) return {Outcome::Kind::signalled, WTERMSIG(status)};
   return {Outcome::Kind::exited, WEXITSTATUS(status)};
@@ -93,9 +93,47 @@ Outcome end_group(pid_t pid, int pidfd, Outcome::Kind why) {
   ::kill(-pid, SIGTERM);
   wait_for(pidfd, 2s);
   ::kill(-pid, SIGKILL);
-  reap(pid);
+  if (wait_for(pidfd, 5s)) reap(pid);
   return {why, 0};
 }
+
+// A process that sees us end and then ends a program's group: slurmd kills a prolog that takes too
+// long, and nobody else knows the group.
+class Guard {
+ public:
+  explicit Guard(pid_t group) {
+    std::array<int, 2> ends{};
+    if (::pipe2(ends.data(), O_CLOEXEC) != 0) return;
+    const UniqueFd watched{ends[0]};
+    ours_.reset(ends[1]);
+    // JUSTIFICATION: nothing can be done in a process that SIGKILL ends.
+    pid_ = ::fork();
+    if (pid_ == 0) watch(watched.value(), group);
+    if (pid_ < 0) ours_.reset();
+  }
+  ~Guard() {
+    if (pid_ <= 0) return;
+    ::kill(pid_, SIGKILL);
+    reap(pid_);
+  }
+  Guard(const Guard&) = delete;
+  Guard& operator=(const Guard&) = delete;
+
+ private:
+  [[noreturn]] static void watch(int pipe, pid_t group) {
+    ::setsid();
+    ::dup2(pipe, 0);
+    ::syscall(SYS_close_range, 1U, ~0U, 0U);
+    char nothing = 0;
+    while (::read(0, &nothing, 1) < 0 && errno == EINTR) {
+    }
+    ::kill(-group, SIGKILL);
+    ::_exit(0);
+  }
+
+  UniqueFd ours_;
+  pid_t pid_ = -1;
+};
 
 }  // namespace
 
@@ -111,7 +149,9 @@ Result<Outcome> run(const Command& command) {
   const UniqueFd output{::open(output_path.c_str(), flags, 0600)};
   if (!output) return os_error(Blame::node, "open " + output_path, errno);
   std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return os_error(Blame::node, "make a pipe", errno);
+  if (::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
+    return os_error(Blame::node, "make a pipe", errno);
+  }
   const UniqueFd read_end{ends[0]};
   UniqueFd write_end{ends[1]};
 
@@ -125,16 +165,8 @@ Result<Outcome> run(const Command& command) {
   }
   ::setpgid(pid, pid);  // in both, so that nobody sees the child in our group
   write_end.reset();
-  int problem = 0;
-  ssize_t count = 0;
-  do {
-    count = ::read(read_end.value(), &problem, sizeof problem);
-  } while (count < 0 && errno == EINTR);
-  if (count == sizeof problem) {
-    reap(pid);
-    return os_error(Blame::site, "run " + program, problem);
-  }
-
+  std::optional<Guard> guard;
+  if (command.dies_with_us) guard.emplace(pid);
   const UniqueFd pidfd{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
   if (!pidfd) {
     const int number = errno;
@@ -151,6 +183,12 @@ Result<Outcome> run(const Command& command) {
       return end_group(pid, pidfd.value(), Outcome::Kind::cancelled);
     }
     if (!wait_for(pidfd.value(), std::min<std::chrono::milliseconds>(left, 50ms))) continue;
+    // Only one that was never executed says why.
+    int problem = 0;
+    if (::read(read_end.value(), &problem, sizeof problem) == sizeof problem) {
+      reap(pid);
+      return os_error(Blame::site, "run " + program, problem);
+    }
     // Before the leader is reaped: until then nobody else can get the group's number.
     if (!command.leaves_daemon) ::kill(-pid, SIGKILL);
     return reap(pid);

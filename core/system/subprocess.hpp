@@ -28,6 +28,8 @@ struct Command {
   std::chrono::milliseconds timeout{60'000};
   std::function<bool()> cancelled = {};  ///< polled; may be empty
   bool leaves_daemon = false;            ///< it ends when a process that it made shall live on
+  /// Whether its whole group is killed when we are, by whatever signal, and not the program alone.
+  bool dies_with_us = false;
   /// Such a program may write 64 KiB to its output at most: it is not root's to bound.
   std::optional<Credentials> user = {};
 };
@@ -42,7 +44,8 @@ struct Outcome {
 /// a prolog's: a daemon has to leave the group (setsid), and may keep its stdout open, because
 /// output goes to a file and never through a pipe. Where the program ends before its daemon has
 /// left the group, as daemon(3) does it, `leaves_daemon` spares the group. At the timeout, or when
-/// cancelled: SIGTERM, after 2 s SIGKILL, to the group. An Error means that it could not be
+/// cancelled: SIGTERM, after 2 s SIGKILL, to the group; one that does not even die then (it waits
+/// for a file system) is left behind after another 5 s. An Error means that it could not be
 /// started.
 [[nodiscard]] Result<Outcome> run(const Command& command);
 

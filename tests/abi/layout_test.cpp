@@ -155,6 +155,7 @@ static_assert(CLOUD_STRING == 1 && CLOUD_INT == 2 && CLOUD_BOOL == 3);
 static_assert(CLOUD_ERROR == 0 && CLOUD_WARN == 1 && CLOUD_INFO == 2 && CLOUD_DEBUG == 3);
 static_assert(CLOUD_ABSENT == 0 && CLOUD_PREPARED == 1 && CLOUD_STARTING == 2 &&
               CLOUD_RUNNING == 3 && CLOUD_STOPPING == 4);
-static_assert(CLOUD_CAP_NAMESPACES == 1);
+static_assert(CLOUD_CAP_NAMESPACES == 1 && CLOUD_CAP_SSH == 2 && CLOUD_CAP_CONSOLE == 4);
+static_assert(sizeof(cloud_type) == 4);
 static_assert(CLOUD_ABI_MAJOR == 1 &&
               std::string_view{CLOUD_ENTRY_SYMBOL} == "cloud_backend_entry_v1");

@@ -116,8 +116,9 @@ is "arguments pass unchanged" $'[a b][][$(id)][it\'s][\n][*]' "$(run)"
 token=$(put / 027 NOFILE=77 CORE=0 NPROC=unlimited -- PATH=/usr/bin -- bash -c 'pwd; umask; ulimit -Sn; ulimit -Sc')
 is "folder, umask and limits" "/ 0027 77 0" "$(run | xargs)"
 token=$(put /not/here 22 -- HOME=/mnt/home PATH=/usr/bin -- /bin/pwd)
-is "a folder that is not there" "spank_cloud: the folder /not/here is not in the machine: starting in /mnt/home
-/mnt/home" "$(run 2>&1)"
+# In no order: stdout and stderr are two channels.
+is "a folder that is not there" "/mnt/home
+spank_cloud: the folder /not/here is not in the machine: starting in /mnt/home" "$(run 2>&1 | LC_ALL=C sort)"
 prepare no-such-program
 is "a command that is not there" "spank_cloud: no-such-program: No such file or directory (in the machine)
 127" "$(run 2>&1; echo $?)"

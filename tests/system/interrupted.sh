@@ -4,7 +4,7 @@
 # strace ends them at the Nth call of a kind, until there is no Nth.
 . "$(dirname "$0")/lib.sh"
 JOB=888100
-EFFECTS="mkdir fsync renameat write openat fchmod fchmodat chmod fchown flock unlinkat unlink rmdir clone"
+EFFECTS="mkdir fsync renameat write openat fchmod fchmodat chmod fchown flock unlinkat unlink rmdir clone symlink fsetxattr"
 hook() {  # PROGRAM [STRACE'S ARGUMENTS...]
   local program=$1
   shift
@@ -18,6 +18,7 @@ left_of_job() {
   ! grep ";$JOB;" "$LEASES" || true
   [ "$(wc -l <"$LEASES")" = "$lease_lines" ] || echo lease file
   find "$STATE" "$PLAYGROUND/run/$NODE" "$(dirname "$LEASES")" -name '*.tmp*'
+  find /run/spank-cloud/records -name $JOB 2>/dev/null
 }
 lease_lines=$(wc -l <"$LEASES")
 # PROGRAM INJECTION CALL N: whether the call was reached.
@@ -53,7 +54,7 @@ done
 
 # A prolog that exits with anything but 0 drains the node.
 points=0
-for fault in ENOSPC:write ENOSPC:mkdir ENOSPC:renameat ENOSPC:fsync EIO:fsync EDQUOT:write EROFS:mkdir ENOSPC:fchown; do
+for fault in ENOSPC:write ENOSPC:mkdir ENOSPC:renameat ENOSPC:fsync EIO:fsync EDQUOT:write EROFS:mkdir ENOSPC:fsetxattr EOPNOTSUPP:fsetxattr ENOSPC:symlink; do
   for n in $(seq 200); do
     inject prolog "error=${fault%:*}" "${fault#*:}" "$n" || break
     points=$((points + 1))
@@ -76,11 +77,11 @@ order=$(awk '
   /^renameat\(.*\.tmp"/ {
     if (waiting != "") { print "a name was not synced before the next: " $0; exit }
     if (!synced) { print "a file was renamed before it was synced: " $0; exit }
-    # The state that users read is of no use after a loss of power, and not synced.
+    # The state that users read and the copy of the configuration are of no use then, and not synced.
     waiting = number($0); renamed++
   }
   END { if (waiting != "") print "the last name was not synced"; if (renamed < 3) print "only " renamed " files were replaced" }' \
-  <(grep -v '"\.state\.tmp"\|"state"' strace.out))
+  <(grep -v '"\.state\.tmp"\|"state"\|cloud\.toml' strace.out))
 is "a loss of power leaves the old file or the new one" "" "$order"
 hook epilog >/dev/null 2>&1
 

@@ -43,6 +43,13 @@ has_linux() { printf '%s\n' "$1" "$(uname -r)" | sort -C -V; }
 job_id_of() { squeue -h -n "$1" -o %A; }
 is_running() { [ "$(squeue -h -n "$1" -o %t)" = R ]; }
 
+# On the first node, where the playground finds and ends it.
+start_slurmd() {
+  setsid slurmd -D -N "$NODE" </dev/null >>"$PLAYGROUND/slurm/log/slurmd-out.log" 2>&1 &
+  local slurmd=$!
+  echo "$slurmd $(sed 's/.*) //' "/proc/$slurmd/stat" | cut -d' ' -f20)" >"$PLAYGROUND/slurm/slurmd.started"
+}
+
 # The promise of every test: nothing of any job is left, and the node is idle.
 node_is_clean() {
   local left=''

@@ -2,11 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Jobs that end in every way, many at once, and hooks that are killed in the middle.
 . "$(dirname "$0")/lib.sh"
-start_slurmd() {
-  setsid slurmd -D -N "$NODE" </dev/null >>"$PLAYGROUND/slurm/log/slurmd-out.log" 2>&1 &
-  local slurmd=$!
-  echo "$slurmd $(sed 's/.*) //' "/proc/$slurmd/stat" | cut -d' ' -f20)" >"$PLAYGROUND/slurm/slurmd.started"
-}
 srun_in() { as_user srun -Q --cloud-type=lxc "$@"; }
 
 srun_in -J victim sleep 60 >victim.out 2>&1 &
@@ -19,10 +14,10 @@ if left=$(node_is_clean); then ok "scancel leaves nothing"; else fail "scancel l
 job=$(as_user sbatch --parsable --array=1-200 -o 'array.%a' --cloud-type=lxc --wrap 'srun -Q hostname')
 eventually 400 no_jobs
 is "an array of 200: each element its own machine" 200 "$(cat array.* | sort -u | wc -l)"
-for i in $(seq 20); do as_user sbatch --parsable -o "many.$i" --cloud-type=lxc --wrap 'srun -Q hostname' >/dev/null & done
+for i in $(seq 20); do as_user sbatch --parsable -o "crowd.$i" --cloud-type=lxc --wrap 'srun -Q hostname' >/dev/null & done
 wait
 eventually 90 no_jobs
-is "20 jobs at once" 20 "$(cat many.* | sort -u | wc -l)"
+is "20 jobs at once" 20 "$(cat crowd.* | sort -u | wc -l)"
 if left=$(node_is_clean); then ok "they leave nothing"; else fail "they leave:$left"; fi
 
 for i in $(seq "${CANCEL_ROUNDS:-100}"); do
@@ -58,6 +53,45 @@ scancel "$id"
 if left=$(node_is_clean); then ok "a record that is damaged while its machine runs"; else fail "a damaged record leaves:$left"; fi
 rm -rf "$STATE/quarantine"
 
+# What an editor may leave of the configuration while a job runs. Its folders are not the default ones.
+cp "$CONFIG" config.saved
+cp "$LEASES" leases.other
+for change in "is broken" "has gone" "names other folders" "names another pool" "publishes elsewhere"; do
+  srun_in -J changed --cloud-run=host sleep 30 >changed.out 2>&1 &
+  eventually 20 is_running changed
+  id=$(job_id_of changed)
+  eventually 20 grep -qs phase=ready "$PLAYGROUND/run/$NODE/jobs/$id/state"
+  case $change in
+    *broken) echo '[cloud' >>"$CONFIG" ;;
+    *gone) mv "$CONFIG" config.gone ;;
+    *pool) sed -i "s#$LEASES#$HOME_DIR/leases.other#; s/playground/renamed/" "$CONFIG" ;;
+    *elsewhere) sed -i "s#^run_dir.*#run_dir = \"$PLAYGROUND/run2\"#" "$CONFIG" ;;
+    *) sed -i "s#^state_dir.*#state_dir = \"$PLAYGROUND/elsewhere\"#" "$CONFIG" ;;
+  esac
+  scancel "$id"
+  if left=$(node_is_clean); then ok "a configuration that $change when a job ends"; else fail "a configuration that $change leaves:$left"; fi
+  cat config.saved >"$CONFIG"
+  is "the job's own is forgotten ($change)" "" "$(ls -d /run/spank-cloud/records/"$NODE"*/"$id" 2>/dev/null)"
+done
+
+# A machine that cannot be ended keeps its address: two would have it otherwise.
+if [ -d /sys/fs/cgroup/freezer ]; then
+  srun_in -J stuck --cloud-run=host sleep 30 >stuck.out 2>&1 &
+  eventually 20 is_running stuck
+  id=$(job_id_of stuck)
+  eventually 20 grep -qs phase=ready "$PLAYGROUND/run/$NODE/jobs/$id/state"
+  sleep 1  # the keeper has noted its last stage by then, and its lock is free
+  group=$(sed -n 's/.*:freezer://p' "/proc/$(sed -n 's/^keeper_pid=//p' "$PLAYGROUND/run/$NODE/jobs/$id/state")/cgroup")
+  group=/sys/fs/cgroup/freezer${group%/cloud/keeper}
+  echo FROZEN >"$group/freezer.state"
+  env -i SLURM_JOB_ID="$id" SLURM_JOB_UID="$JOB_UID" SLURMD_NODENAME="$NODE" "$LIBEXEC/epilog" --config "$CONFIG" >stuck.log 2>&1
+  has "an epilog says what it cannot end" "do not die" "$(cat stuck.log)"
+  is "and keeps the address" 1 "$(grep -c ";$id;USED" "$LEASES")"
+  echo THAWED >"$group/freezer.state"
+  scancel "$id"
+  if left=$(node_is_clean); then ok "until the next one"; else fail "a stuck machine leaves:$left"; fi
+fi
+
 srun_in -J poweroff --cloud-run=host sleep 30 >poweroff.out 2>&1 &
 eventually 20 is_running poweroff
 id=$(job_id_of poweroff)
@@ -88,6 +122,7 @@ eventually 20 is_running abandoned
 id=$(job_id_of abandoned)
 eventually 20 grep -qs phase=ready "$PLAYGROUND/run/$NODE/jobs/$id/state"
 read -r slurmd _ <"$PLAYGROUND/slurm/slurmd.started"
+echo '[cloud' >>"$CONFIG"  # as bad as it can be: the configuration is broken, too
 kill -9 "$slurmd"
 pkill -9 -f "slurmstepd: \[$id\."
 if eventually 30 test ! -e "$STATE/jobs/$id"; then ok "without an epilog the keeper cleans up"; else fail "the job of a dead slurmd: $(ls "$STATE/jobs/$id"; cat "$STATE/jobs/$id/keeper.log")"; fi
@@ -103,6 +138,25 @@ for group in $(groups); do xargs -r kill -9 <"$group/cgroup.procs"; done 2>/dev/
 no_groups() { groups | xargs -r rmdir 2>/dev/null; [ -z "$(groups)" ]; }
 eventually 10 no_groups
 if left=$(node_is_clean); then ok "nor anything else"; else fail "a dead slurmd leaves:$left"; fi
+
+# The lease file comes back as an old copy, or is cut, while a machine runs: nobody else gets its address.
+srun_in -w "$NODE" -J holder --cloud-run=host sleep 60 >holder.out 2>&1 &
+eventually 20 is_running holder
+id=$(job_id_of holder)
+held=$(sed -n "s/;$id;USED$//p" "$LEASES")
+cp -p "$LEASES" leases.now
+sed -i "s/;$id;USED$/;;/" "$LEASES"
+is "the lease that an old copy of the file has lost" "$held" "$(sed -n '2s/;;$//p' "$LEASES")"
+other=$(srun_in -w "$NODE" ip -o -4 address show scope global 2>&1)
+has "another job gets an address" " inet " "$other"
+lacks "which is not that of the machine that runs" " $held/" "$other"
+# In the middle of the first line.
+head -c 25 leases.now >"$LEASES"
+has "of a file that was cut nothing is leased" "no address left" "$(srun_in -w "$NODE" true 2>&1)"
+is "and it stays as it is" "$(head -c 25 leases.now)" "$(cat "$LEASES")"
+cat leases.now >"$LEASES"
+scancel "$id"
+if left=$(node_is_clean); then ok "a lost lease file leaves nothing"; else fail "a lost lease file leaves:$left"; fi
 
 # The hooks by hand, killed between any two system calls that matter.
 hook() {
@@ -136,7 +190,10 @@ is "its lease is freed" 0 "$(grep -c ';888003;' "$LEASES")"
 is "a copy of it is kept" 1 "$(ls "$STATE/quarantine" | wc -l)"
 rm -rf "$STATE/quarantine"
 hook prolog 888004 >/dev/null 2>&1
-(hook epilog 888004 & hook epilog 888004 & wait) >/dev/null 2>&1; is "two epilogs at once" 0 $?
+hook epilog 888004 >/dev/null 2>&1 & one=$!
+hook epilog 888004 >/dev/null 2>&1 & two=$!
+wait $one; first=$?
+wait $two; is "two epilogs at once" "0 0" "$first $?"
 cloudctl() { "$PLAYGROUND/prefix/sbin/cloudctl" --config "$CONFIG" --node "$NODE" "$@"; }
 hook prolog 888005 >/dev/null 2>&1
 has "cloudctl status lists a job" "888005" "$(cloudctl status)"
@@ -146,6 +203,29 @@ is "reconcile leaves a job alone that has just begun" yes "$(test -e "$STATE/job
 sed -i 's/"boot_id": "[^"]*"/"boot_id": "another-boot"/' "$STATE/jobs/888005/record.json"
 cloudctl reconcile >reconcile.log 2>&1; is "reconcile after a reboot" 0 $?
 is "releases what the dead job held" no "$(test -e "$STATE/jobs/888005" || grep -q 888005 "$LEASES" && echo yes || echo no)"
+hook prolog 888009 >/dev/null 2>&1
+echo garbage >"$STATE/jobs/888009/record.json"
+mkdir "$STATE/jobs/888019"
+has "cloudctl status names a record that cannot be read" "888009" "$(cloudctl status)"
+cloudctl reconcile >reconcile.log 2>&1
+is "reconcile leaves it alone while its job may just have begun" yes "$(test -e "$STATE/jobs/888009" && echo yes)"
+touch -d '20 minutes ago' "$STATE/jobs/888009" "$STATE/jobs/888019"
+mkdir -p "$STATE/trash/old/deep"
+cloudctl reconcile >reconcile.log 2>&1; is "reconcile of records that cannot be read" 0 $?
+is "frees what they held" "" "$(cd "$STATE" && ls -d jobs/8880?9 trash/* machines/* 2>/dev/null; grep ';8880.9;' "$LEASES")"
+rm -rf "$STATE/quarantine"
+# A clean-up of the node beside prologs and epilogs: each job's is decided under its lock.
+for n in $(seq 15); do
+  cloudctl reconcile >>reconcile.log 2>&1 &
+  tidier=$!
+  hook prolog 888011 >/dev/null 2>&1 || fail "a prolog beside a reconcile exits with $?"
+  [ -e "$STATE/jobs/888011/record.json" ] || fail "a reconcile took a job that had just begun (round $n)"
+  cloudctl reconcile >>reconcile.log 2>&1 &
+  other=$!
+  hook epilog 888011 >/dev/null 2>&1 || fail "an epilog beside a reconcile exits with $?"
+  wait $tidier $other
+done
+is "reconcile beside prologs and epilogs" "" "$(ls -d "$STATE"/jobs/888011 "$STATE"/machines/*888011 2>/dev/null; grep ';888011;' "$LEASES")"
 has "cloudctl check finds no mistake" "no mistakes; backends: kvm, lxc" "$(cloudctl check)"
 for damage in '' '{' '{}' 'null' '[1,2' "$(head -c 3000 /dev/urandom | tr -d '\0')" '{"version": 99}'; do
   hook prolog 888006 >/dev/null 2>&1
@@ -166,15 +246,4 @@ umount "$STATE/jobs"
 hook epilog 888008 >/dev/null 2>&1
 rm -rf "$PLAYGROUND/run/$NODE/jobs/888008"
 hook epilog 888007 >/dev/null 2>&1
-
-# slurmd restarts while a job runs: its epilog comes all the same.
-srun_in -J restart sleep 20 >restart.out 2>&1 &
-eventually 20 is_running restart
-read -r slurmd _ <"$PLAYGROUND/slurm/slurmd.started"
-kill "$slurmd"
-sleep 1
-start_slurmd
-eventually 20 is_running restart
-scancel "$(job_id_of restart)"
-if left=$(node_is_clean); then ok "a slurmd that restarts during a job leaves nothing"; else fail "slurmd restart leaves:$left"; fi
 finish

@@ -19,6 +19,13 @@ refused "bad run" "choose steps, all or host" --cloud=lxc --cloud-run=x
 refused "missing mount" "/no/such: No such file" --cloud=lxc --cloud-mount=/no/such
 refused "foreign mount" "Permission denied" --cloud=lxc --cloud-mount=/root
 refused "a socket as mount" "neither a folder nor a regular file" --cloud=lxc --cloud-mount="$PLAYGROUND/slurm/munge/socket:/mnt/s"
+mkfifo -m 666 pipe
+refused "a FIFO as mount" "neither a folder nor a regular file" --cloud=lxc --cloud-mount="$HOME_DIR/pipe:/mnt/p"
+echo top-secret >"$PLAYGROUND/secret-file" && chmod 600 "$PLAYGROUND/secret-file"
+ln -f "$PLAYGROUND/secret-file" hard-link
+refused "a hard link to what the user cannot read" "Permission denied" --cloud=lxc --cloud-mount="$HOME_DIR/hard-link:/mnt/h"
+refused "the same as user-data" "Permission denied" --cloud=kvm --mem=700 --cloud-user-data="$HOME_DIR/hard-link"
+rm -f pipe hard-link "$PLAYGROUND/secret-file"
 refused "what root's process has open" "Too many levels of symbolic links" --cloud=lxc --cloud-mount=/proc/self/fd/2:/mnt/s
 refused "mount over /proc" "shall not be at or below /proc" --cloud=lxc --cloud-mount=/tmp:/proc/x
 refused "relative mount" "absolute path" --cloud=lxc --cloud-mount=tmp
@@ -86,9 +93,26 @@ has "a machine that tasks cannot enter" "tasks cannot run inside this machine of
 is "such a machine still lives beside its job" "$(hostname)" "$(run --cloud=null --cloud-run=host)"
 sed -i 's/^boot_ms.*/fail_at = "start"/' "$CONFIG"
 refused "a machine that does not start" "backend 'null'" --cloud=null
+has "a step on the node says what has become of the machine" "the job's machine has failed" "$(
+  as_user salloc -Q --cloud=null --cloud-run=host bash -c 'srun -Q sleep 2; srun -Q hostname' 2>&1)"
 sed -i 's/^fail_at.*/crash_at = "start"/' "$CONFIG"
 refused "a backend that crashes" "keeper has died" --cloud=null
 cat config.saved >"$CONFIG"
+
+# A configuration that breaks between a job's submission and its start; its folders are not the default ones.
+had=$(ls -d /var/lib/spank-cloud /run/spank-cloud/"$NODE" 2>/dev/null)
+job=$(as_user sbatch -H --parsable -o held.out --cloud-type=lxc --wrap 'srun -Q hostname')
+echo '[cloud' >>"$CONFIG"
+scontrol release "$job"
+eventually 30 no_jobs
+cat config.saved >"$CONFIG"
+has "a configuration that breaks before a job starts" "configuration is broken" "$(cat held.out)"
+is "makes nothing in other folders" "$had" "$(ls -d /var/lib/spank-cloud /run/spank-cloud/"$NODE" 2>/dev/null)"
+echo x >data.yaml && chmod 644 data.yaml
+refused "user-data for a container" "runs no cloud-init" --cloud-type=lxc --cloud-user-data="$HOME_DIR/data.yaml"
+is "an empty variable is none" "$(hostname)" "$(AS_USER_ENV='SLURM_CLOUD_TYPE=' run)"
+printf '#!/no/such/shell\necho x\n' >nosuch.sh && chmod 755 nosuch.sh
+has "a script without its interpreter" "the interpreter /no/such/shell of" "$(as_user srun -Q --cloud-type=lxc "$HOME_DIR/nosuch.sh" 2>&1)"
 
 printf '0 hostname\n1 hostname\n' >programs.conf
 chmod 644 programs.conf

@@ -32,6 +32,17 @@ run nosuchcommand >/dev/null; is "an unknown command is 127" 127 $?
 has "and says where" "(in the machine)" "$(run nosuchcommand)"
 is "nproc is the allocation" 1 "$(run -n1 -c1 nproc)"
 is "a pty is a terminal" yes "$(as_user script -qec 'srun -Q --pty --cloud-type=lxc sh -c "test -t 0 && test -t 1 && echo yes"' /dev/null </dev/null | grep -o yes)"
+out=$(as_user script -qec 'stty rows 41 cols 101; srun -Q --pty --cloud-type=lxc sh -c "tty; stty size; test -t 2 && echo all"' /dev/null </dev/null | tr -d '\r')
+has "of the machine's own" "/dev/pts/" "$out"
+has "as large as the user's" "41 101" "$out"
+has "on stderr, too" "all" "$out"
+keys() { sleep 2; printf 'typed\n'; sleep 1; printf '\003'; sleep 2; }
+out=$(keys | as_user script -qec 'srun -Q --pty --cloud-type=lxc sh -c "trap \"echo interrupted; exit 7\" INT; read line; echo got \$line; sleep 20 & wait"; echo "status $?"' /dev/null)
+has "what is typed reaches the task" "got typed" "$out"
+has "Ctrl-C is the task's" "interrupted" "$out"
+has "and its status is srun's" "status 7" "$out"
+is "the terminal is as before" "sane" "$(as_user script -qec 'a=$(stty -g); srun -Q --pty --cloud-type=lxc true; [ "$a" = "$(stty -g)" ] && echo sane' /dev/null </dev/null | grep -o sane)"
+is "a pty whose task writes elsewhere" "in the file" "$(as_user script -qec 'srun -Q --pty --cloud-type=lxc sh -c "echo in the file >$HOME/pty.out"' /dev/null </dev/null >/dev/null; cat pty.out)"
 
 as_user srun -Q -J usr1 --cloud-type=lxc sh -c 'trap "echo got it; exit 9" USR1; echo up; while :; do sleep 0.1; done' >usr1.out 2>&1 &
 eventually 20 grep -q up usr1.out
@@ -68,6 +79,7 @@ job=$(AS_USER_ENV='SBATCH_CLOUD_TYPE=lxc SBATCH_CLOUD_IMAGE=tiny-squashfs' as_us
 has "SBATCH_CLOUD_TYPE and _IMAGE" "$(has_linux 6.2 && echo "$NODE-$job" || echo "$old")" "$(cat env.out)"
 is "the command line wins" "$(hostname)" "$(AS_USER_ENV='SLURM_CLOUD_TYPE=lxc' as_user srun -Q --cloud-create=no hostname)"
 as_user mkdir -p data && as_user sh -c 'echo shared > data/f'
+is "--cloud-mount twice" "shared shared" "$(run --cloud-mount="$HOME_DIR/data:/mnt/d" --cloud-mount="$HOME_DIR/data:/mnt/e:ro" cat /mnt/d/f /mnt/e/f | xargs)"
 is "--cloud-mount" shared "$(run --cloud-mount="$HOME_DIR/data:/mnt/d:ro" cat /mnt/d/f)"
 has "read-only" "Read-only file system" "$(run --cloud-mount="$HOME_DIR/data:/mnt/d:ro" touch /mnt/d/g)"
 has "a squashfs image" "$(has_linux 6.2 && echo "$NODE-" || echo "$old")" "$(run --cloud-image=tiny-squashfs hostname)"

@@ -23,6 +23,10 @@ has "nor join the machine with a state of their own" "only the job's user can" \
 has "root's own root gets no further than the user's rights" "Permission denied" "$(as_user ls "$STATE/jobs" 2>&1)"
 is "nobody can put a file where root writes" "" "$(as_user touch "$dir/x" "$PLAYGROUND/run/x" "$PLAYGROUND/run/$NODE/jobs/x" 2>/dev/null; find "$PLAYGROUND/run" -name x)"
 rm -rf "$copy"
+for file in state log access; do
+  is "$file is root's" "0" "$(stat -c %u "$dir/$file")"
+  has "$file is nobody else's to change" "denied" "$(as_user sh -c "chmod u+w $dir/$file; echo x >>$dir/$file" 2>&1)"
+done
 has "nor what the machine writes" "Permission denied" "$(other ls "$STATE/machines/sc-$NODE-$id/layers" 2>&1)"
 has "a machine of another user beside it" "$NODE-" "$(other srun -Q --cloud-type=lxc sh -c 'hostname; id -u' 2>&1)"
 pid=$(sed -n 's/^init_pid=//p' "$dir/state")
@@ -35,7 +39,30 @@ lacks "but not the machine of another user" "refused" "${out#*then}"
 scancel "$id"
 eventually 30 no_jobs
 
-is "each user's machines have ids of their own" 2 "$(sort -u "$STATE/subid_ranges" | wc -l)"
+is "each user's machines have ids of their own" 2 "$(sort -u "$PLAYGROUND/state/subid_ranges" | wc -l)"
+# Two slurmd of one host, which has one set of ids.
+as_user srun -Q --cloud-type=lxc cat /proc/self/uid_map >map.one
+other srun -Q -p second --cloud-type=lxc cat /proc/self/uid_map >map.other
+is "also on another node of the host" 2 "$(awk '$1 == 0 {print $2}' map.one map.other | sort -u | wc -l)"
+is "which knows them" 2 "$(sort -u "$PLAYGROUND/state/subid_ranges" | wc -l)"
+
+# A chain of processes of which each lives too short a time to be found and killed.
+if [ -d /sys/fs/cgroup/freezer ]; then
+  as_user srun -Q -J chain --cloud-type=lxc --cloud-run=host sleep 60 >chain.out 2>&1 &
+  eventually 20 is_running chain
+  id=$(job_id_of chain)
+  dir=$PLAYGROUND/run/$NODE/jobs/$id
+  eventually 20 grep -qs phase=ready "$dir/state"
+  group=$(sed -n 's/.*:freezer://p' "/proc/$(sed -n 's/^keeper_pid=//p' "$dir/state")/cgroup")
+  setsid bash -c 'echo $$ >"/sys/fs/cgroup/freezer$1/cgroup.procs"; exec setpriv --reuid "$2" --clear-groups \
+    perl -e "\$0 = q(chain-of-forks); for (1 .. 4) { fork or do { while (1) { exit if fork } } }"' chain "${group%/keeper}" "$JOB_UID"
+  has "processes follow each other" chain "$(pgrep -f chain-of-forks >/dev/null && echo chain)"
+  scancel "$id"
+  if left=$(node_is_clean); then ok "and end with their job"; else fail "a chain of processes leaves:$left"; fi
+  # Zombies stay until the machine's init has got round to them.
+  if eventually 10 sh -c '! pgrep -f [c]hain-of-forks >/dev/null'; then ok "all of them"; else fail "$(pgrep -fc chain-of-forks) processes live on"; fi
+  pkill -9 -f chain-of-forks
+fi
 
 # A tree that is deeper than a process has descriptors, a path has bytes and a stack has room.
 as_user srun -Q --cloud-type=lxc sh -c 'cd /tmp; i=0; while [ $i -lt 20000 ]; do mkdir d && cd d || exit 1; i=$((i + 1)); done' >deep.out 2>&1
@@ -83,6 +110,15 @@ kill "$pid"
 wait "$pid"; is "a prolog that is told to end does not drain the node" 0 $?
 is "and gives back what it had" "" "$(grep ';888010;' "$LEASES")"
 is "and leaves no program behind" "" "$(pgrep -f "$PLAYGROUND/etc/slow")"
+# And, where that does not help, kills its group.
+printf '#!/bin/bash\nsleep 98765\ntrue\n' >"$PLAYGROUND/etc/slow"
+setsid env -i SLURM_JOB_ID=888010 SLURM_JOB_UID="$JOB_UID" SLURM_JOB_GID="$(id -g "$JOB_USER")" SLURMD_NODENAME="$NODE" SPANK_cloud_type=lxc \
+  "$LIBEXEC/prolog" --config "$CONFIG" >slow.log 2>&1 &
+pid=$!
+eventually 10 pgrep -fx 'sleep 98765' >/dev/null
+kill -9 -- "-$pid"
+wait "$pid"
+if eventually 10 sh -c "! pgrep -fx 'sleep 98765' >/dev/null"; then ok "what a killed prolog ran ends with it"; else fail "sleep outlives its prolog"; fi
 cat config.saved >"$CONFIG"
 env -i SLURM_JOB_ID=888010 SLURM_JOB_UID="$JOB_UID" SLURMD_NODENAME="$NODE" "$LIBEXEC/epilog" --config "$CONFIG" >/dev/null 2>&1
 

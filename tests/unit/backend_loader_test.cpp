@@ -117,6 +117,17 @@ TEST_F(BackendLoader, RefusesAFileInAFolderOfOthers) {
   EXPECT_THAT(refusal("longer_table", scratch_), HasSubstr(scratch_ + " belongs to uid 65534"));
 }
 
+TEST_F(BackendLoader, RefusesAFileBelowAFolderThatOthersCanWrite) {
+  const auto inner = scratch_ + "/inner";
+  fs::create_directory(inner);
+  fs::rename(copy_of("longer_table"), inner + "/cloud_backend_longer_table.so");
+  ASSERT_TRUE(load_backend_table(inner, "longer_table"));
+  fs::permissions(scratch_, fs::perms::others_write, fs::perm_options::add);
+
+  EXPECT_THAT(refusal("longer_table", inner),
+              HasSubstr(scratch_ + " is writable by others than root: chmod go-w " + scratch_));
+}
+
 TEST_F(BackendLoader, RefusesALinkToAFileOfOthers) {
   const auto path = copy_of("longer_table");
   ASSERT_EQ(::chown(path.c_str(), 65534, 65534), 0);
@@ -135,7 +146,8 @@ TEST_F(BackendLoader, RefusesAnEmptyAndATornFile) {
   fs::resize_file(copy_of("liar"), 100);
 
   EXPECT_THAT(refusal("empty", scratch_), HasSubstr("is not an ELF shared object"));
-  EXPECT_THAT(refusal("liar", scratch_), HasSubstr("cannot be loaded: "));
+  EXPECT_THAT(refusal("liar", scratch_),
+              HasSubstr("is torn, or is no shared object of this machine's kind"));
 }
 
 TEST_F(BackendLoader, SaysWhatTheLinkerMisses) {
@@ -154,6 +166,66 @@ TEST_F(BackendLoader, RefusesACapabilityWithoutItsFunction) {
 TEST_F(BackendLoader, RefusesALibraryThatIsNoBackend) {
   EXPECT_EQ(refusal("no_entry"),
             file_of("no_entry") + "is no backend: it does not export cloud_backend_entry_v1");
+}
+
+TEST_F(BackendLoader, RefusesALibraryThatExportsMore) {
+  EXPECT_THAT(refusal("two_exports"), AllOf(StartsWith(file_of("two_exports") +
+                                                       "it exports 2 symbols, such as log_message"),
+                                            HasSubstr("build it with cloud_add_backend()")));
+}
+
+TEST_F(BackendLoader, SurvivesWhatCrashesWhileItIsLoaded) {
+  EXPECT_EQ(refusal("crashing_constructor"),
+            file_of("crashing_constructor") +
+                "crashes (Segmentation fault) while it is being loaded: ask its author");
+  EXPECT_EQ(
+      refusal("crashing_entry"),
+      file_of("crashing_entry") + "crashes (Aborted) while it is being loaded: ask its author");
+}
+
+TEST_F(BackendLoader, SurvivesWhatEndsTheProcessWhileItIsLoaded) {
+  EXPECT_EQ(refusal("exiting_constructor"),
+            file_of("exiting_constructor") +
+                "ends the process (exit status 0) while it is being loaded: ask its author");
+}
+
+// The trial's own load and this process's are two; a process that finds the note loads it once.
+TEST_F(BackendLoader, TriesAFileOnceForEachOfItsVersions) {
+  const auto path = copy_of("once");
+  const auto count = scratch_ + "/count";
+  const auto notes = scratch_ + "/notes";
+  ::setenv("CLOUD_TEST_COUNT", count.c_str(), 1);
+  const auto loads_of_a_process = [&] {
+    fs::remove(count);
+    EXPECT_EXIT(::_exit(load_backend_table(scratch_, "once", notes) ? 0 : 1),
+                testing::ExitedWithCode(0), "");
+    return fs::file_size(count);
+  };
+
+  EXPECT_EQ(loads_of_a_process(), 2u);
+  EXPECT_EQ(loads_of_a_process(), 1u);
+  fs::last_write_time(path, fs::file_time_type::clock::now());
+  EXPECT_EQ(loads_of_a_process(), 2u);
+  EXPECT_EQ(fs::status(notes).permissions(), fs::perms::owner_all);
+}
+
+TEST_F(BackendLoader, RemembersNoFileThatCrashed) {
+  const auto notes = scratch_ + "/notes";
+
+  EXPECT_FALSE(load_backend_table(kModules, "crashing_constructor", notes));
+  EXPECT_FALSE(fs::exists(notes));
+}
+
+TEST_F(BackendLoader, NeverUnloads) {
+  const auto path = copy_of("longer_table");
+  BackendConfig config;
+  config.name = "longer_table";
+
+  { ASSERT_TRUE(open_backend(scratch_, config, {})); }
+
+  std::ifstream maps{"/proc/self/maps"};
+  const std::string text{std::istreambuf_iterator<char>{maps}, {}};
+  EXPECT_THAT(text, HasSubstr(path));
 }
 
 TEST_F(BackendLoader, NamesBothMajors) {
@@ -201,6 +273,19 @@ TEST_F(BackendLoader, RefusesOptionsThatAreNotWellFormed) {
   EXPECT_THAT(refusal("taken_option"),
               HasSubstr("its option 1 has the key 'image', which is taken"));
   EXPECT_THAT(refusal("no_options"), HasSubstr("it counts 3 options and has none"));
+}
+
+TEST_F(BackendLoader, AcceptsABackendWithoutOptions) {
+  const auto table = load_backend_table(kModules, "optionless");
+
+  ASSERT_TRUE(table) << table.error().message;
+  EXPECT_EQ((*table)->option_count, 0u);
+  EXPECT_EQ((*table)->options, nullptr);
+  BackendConfig config;
+  config.name = "optionless";
+  EXPECT_TRUE(open_backend(kModules, config, {}));
+  config.settings.push_back({"colour", std::string{"red"}, {}, {}});
+  EXPECT_FALSE(open_backend(kModules, config, {}));
 }
 
 TEST_F(BackendLoader, AcceptsALongerTableOfALaterMinor) {

@@ -285,6 +285,17 @@ TEST_F(BackendProxy, CallbacksOfTheEngineMayThrow) {
   EXPECT_TRUE(backend->wait_ready({"sc-42", "/w", ""}, {}, [](const std::string&) { throw 2; }));
 }
 
+TEST_F(BackendProxy, DestroyIsNotCancelled) {
+  BackendHost host;
+  host.cancelled = [] { return true; };
+  const auto backend = open(config_of("codes"), host);
+  const MachineRef ref{"sc-42", "/w", ""};
+
+  EXPECT_EQ(error_of(backend->stop(ref, {})).blame, Blame::cancelled);
+  EXPECT_TRUE(backend->destroy(ref, {}));
+  EXPECT_EQ(error_of(backend->stop(ref, {})).blame, Blame::cancelled);
+}
+
 TEST_F(BackendProxy, LogsOneLineThroughTheHost) {
   std::vector<std::string> lines;
   BackendHost host;

@@ -10,7 +10,7 @@
 #include <spank-cloud/backend.hpp>
 #include <stdexcept>
 
-#include "backends/kvm/accelerator.hpp"
+#include "backends/kvm/console_socket.hpp"
 #include "backends/kvm/domain_xml.hpp"
 #include "backends/kvm/network_filter.hpp"
 #include "backends/kvm/seed_content.hpp"
@@ -82,6 +82,18 @@ std::string text_at(const pugi::xml_document& document, const char* path) {
   return document.select_node(path).node().text().get();
 }
 
+TEST(SocketPath, HasAsManyBytesAsTheKernelAllows) {
+  EXPECT_NO_THROW(require_socket_path(std::string(107, 'p')));
+  try {
+    require_socket_path(std::string(108, 'p'));
+    FAIL() << "taken";
+  } catch (const sdk::Failure& failure) {
+    EXPECT_EQ(failure.code(), CLOUD_E_CONFIG);
+    EXPECT_THAT(failure.what(), HasSubstr("has 108 bytes"));
+    EXPECT_THAT(failure.what(), HasSubstr("state_dir"));
+  }
+}
+
 TEST(DomainXml, SizesAndPinsTheGuestToTheJob) {
   const Machine machine;
 
@@ -133,7 +145,7 @@ TEST(DomainXml, PinsTheNetwork) {
 
   EXPECT_EQ(at(domain, "//interface/mac/@address"), "02:00:0a:00:00:05");
   EXPECT_EQ(at(domain, "//interface/port/@isolated"), "yes");
-  EXPECT_EQ(at(domain, "//interface/filterref/@filter"), "spank-cloud");
+  EXPECT_EQ(at(domain, "//interface/filterref/@filter"), kNetworkFilter);
   EXPECT_EQ(at(domain, "//interface/filterref/parameter[@name='IP']/@value"), "10.0.0.5");
 }
 
@@ -326,21 +338,6 @@ TEST_F(TemplateImage, RefusesWhatOthersCanChangeOrTheUserCannotRead) {
   EXPECT_THAT(refusal("qcow2"), HasSubstr("No such file"));
   ASSERT_EQ(::symlink("/etc/shadow", path_.c_str()), 0);
   EXPECT_THAT(refusal("raw"), HasSubstr("not a link"));
-}
-
-TEST(Accelerator, RemembersAVerdictForOneBoot) {
-  const auto no = verdict_text({false, "no guest comes up"}, "boot-1");
-
-  const auto known = parse_verdict(no, "boot-1");
-
-  ASSERT_TRUE(known);
-  EXPECT_FALSE(known->hardware);
-  EXPECT_EQ(known->reason, "no guest comes up");
-  EXPECT_TRUE(parse_verdict(verdict_text({true, ""}, "boot-1"), "boot-1")->hardware);
-  EXPECT_FALSE(parse_verdict(no, "boot-2"));
-  EXPECT_FALSE(parse_verdict(no.substr(0, no.size() - 3), "boot-1"));
-  EXPECT_FALSE(parse_verdict("", "boot-1"));
-  EXPECT_FALSE(parse_verdict("boot-1\nmaybe\n\n", "boot-1"));
 }
 
 TEST(CpuList, IsReadAsTheKernelWritesIt) {

@@ -14,8 +14,10 @@
 #include <fstream>
 #include <thread>
 
+#include "core/machine/last_line.hpp"
 #include "core/system/atomic_file.hpp"
 #include "core/system/subprocess.hpp"
+#include "core/system/trash.hpp"
 #include "core/system/tree_removal.hpp"
 #include "core/system/trusted_path.hpp"
 #include "core/system/unique_fd.hpp"
@@ -79,6 +81,17 @@ TEST(ReadFile, DoesNotHangOnAFifoAndRefusesTooMuch) {
   EXPECT_EQ(read_file(folder / "none").error().os_errno, ENOENT);
 }
 
+TEST(LastLine, IsTheLastThatIsNotBlankAndSafeToPrint) {
+  const TemporaryFolder folder;
+  std::ofstream{folder / "f"} << "first\nlast\x1b[2Jline\r\n \n\n";
+  EXPECT_EQ(last_line_of(folder / "f"), "last [2Jline");
+  std::ofstream{folder / "long"} << std::string(10000, 'x');
+  EXPECT_EQ(last_line_of(folder / "long"), std::string(200, 'x'));
+  std::ofstream{folder / "blank"} << "\n \n";
+  EXPECT_EQ(last_line_of(folder / "blank"), "");
+  EXPECT_EQ(last_line_of(folder / "none"), "");
+}
+
 TEST(RemoveTree, RemovesLinksAndNotWhatTheyPointAt) {
   const TemporaryFolder folder;
   std::filesystem::create_directories(folder / "tree/a/b");
@@ -115,6 +128,122 @@ TEST(RemoveTree, RemovesATreeDeeperThanAProcessHasDescriptors) {
   ::setrlimit(RLIMIT_NOFILE, &before);
   EXPECT_TRUE(removed) << (removed ? "" : removed.error().message);
   EXPECT_FALSE(std::filesystem::exists(folder / "tree"));
+}
+
+TEST(RemoveTree, LeavesAloneWhatIsMounted) {
+  if (::getuid() != 0) GTEST_SKIP() << "needs root, to mount";
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "home");
+  std::ofstream{folder / "home/precious"} << "x";
+  std::filesystem::create_directories(folder / "tree/a/view");
+
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    // Of the same file system, so that its number tells nothing.
+    const bool is_mounted = ::unshare(CLONE_NEWNS) == 0 &&
+                            ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+                            ::mount((folder / "home").c_str(), (folder / "tree/a/view").c_str(),
+                                    nullptr, MS_BIND, nullptr) == 0;
+    const auto removed = remove_tree(folder / "tree");
+    const bool says_so =
+        !removed && removed.error().message.find("is a mount point") != std::string::npos;
+    ::_exit(is_mounted && says_so ? 0 : 1);
+  }
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  EXPECT_EQ(status, 0);
+  EXPECT_TRUE(std::filesystem::exists(folder / "home/precious"));
+}
+
+TEST(RemoveTree, TakesAFolderFromWhoMakesFilesInIt) {
+  if (::getuid() != 0) GTEST_SKIP() << "needs root, to become another user";
+  constexpr uid_t kUser = 12345;
+  const TemporaryFolder folder;
+  ASSERT_EQ(::chmod((folder / ".").c_str(), 0755), 0);
+  std::filesystem::create_directories(folder / "tree/theirs");
+  ASSERT_EQ(::chown((folder / "tree/theirs").c_str(), kUser, kUser), 0);
+  const pid_t maker = ::fork();
+  if (maker == 0) {
+    if (::chdir((folder / "tree/theirs").c_str()) != 0 || ::setresuid(kUser, kUser, kUser) != 0) {
+      ::_exit(1);
+    }
+    for (int i = 0;; ++i) ::close(::open(std::to_string(i).c_str(), O_CREAT | O_WRONLY, 0600));
+  }
+  while (!std::filesystem::exists(folder / "tree/theirs/9")) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{1});
+  }
+
+  const auto removed = remove_tree(folder / "tree");
+
+  ::kill(maker, SIGKILL);
+  ::waitpid(maker, nullptr, 0);
+  EXPECT_TRUE(removed) << (removed ? "" : removed.error().message);
+}
+
+TEST(RemoveTree, EndsAtItsDeadline) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "tree");
+  for (int i = 0; i < 200; ++i) std::ofstream{folder / "tree/" + std::to_string(i)} << "x";
+
+  const auto removed = remove_tree(folder / "tree", std::chrono::steady_clock::now());
+
+  ASSERT_FALSE(removed);
+  EXPECT_EQ(removed.error().os_errno, ETIMEDOUT);
+}
+
+TEST(Trash, TakesWhatThereIsNoTimeFor) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "tree");
+  for (int i = 0; i < 2000; ++i) std::ofstream{folder / "tree/" + std::to_string(i)} << "x";
+
+  ASSERT_TRUE(remove_or_discard(folder / "tree", folder / "trash", std::chrono::milliseconds{0}));
+
+  EXPECT_FALSE(std::filesystem::exists(folder / "tree")) << "the name is free at once";
+  for (int i = 0; i < 100 && !std::filesystem::is_empty(folder / "trash"); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{100});
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(folder / "trash")) << "another process empties it";
+  EXPECT_TRUE(empty_trash(folder / "trash"));
+  EXPECT_TRUE(empty_trash(folder / "none"));
+}
+
+TEST(Trash, IsNotNeededForASmallTree) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "tree/a");
+
+  ASSERT_TRUE(remove_or_discard(folder / "tree", folder / "trash", std::chrono::seconds{5}));
+
+  EXPECT_FALSE(std::filesystem::exists(folder / "tree"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "trash"));
+}
+
+TEST(AtomicFile, LetsOneReaderRead) {
+  if (::getuid() != 0) GTEST_SKIP() << "needs root, to become another user";
+  constexpr uid_t kReader = 12345;
+  const TemporaryFolder folder;
+  ASSERT_EQ(::chmod((folder / ".").c_str(), 0755), 0);
+  const auto file = folder / "f";
+  const auto written =
+      write_file(file, "x", {.mode = 0500, .owner = {}, .durable = false, .reader = kReader});
+  if (!written && written.error().message.find("access lists") != std::string::npos) {
+    GTEST_SKIP() << written.error().message;
+  }
+  ASSERT_TRUE(written);
+
+  const auto as = [&](uid_t uid, int how) {
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+      const bool is_other = ::setresgid(uid, uid, uid) == 0 && ::setresuid(uid, uid, uid) == 0;
+      ::_exit(is_other && ::access(file.c_str(), how) == 0 ? 0 : 1);
+    }
+    int status = 0;
+    ::waitpid(pid, &status, 0);
+    return status == 0;
+  };
+  EXPECT_TRUE(as(kReader, R_OK | X_OK));
+  EXPECT_FALSE(as(kReader, W_OK));
+  EXPECT_FALSE(as(kReader + 1, R_OK));
+  EXPECT_FALSE(as(kReader + 1, X_OK));
 }
 
 class TrustedPath : public ::testing::Test {

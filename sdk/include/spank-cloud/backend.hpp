@@ -21,9 +21,10 @@
 //     static constexpr const char* image_formats = "raw qcow2";      // "directory" without it
 //     static constexpr cloud_option image_options[] = {{"firmware", CLOUD_STRING, ...}};
 //   };
-//   CLOUD_BACKEND(Mine, "mine", "1.0.0", 0, kOptions)   // kOptions: an array of cloud_option
+//   CLOUD_BACKEND(Mine, "mine", "1.0.0", 0, kOptions)   // an array of cloud_option, or no_options
 //
-// A method fails by throwing Failure.
+// A method fails by throwing Failure, or std::system_error where the node is to blame. Names of
+// machines have been checked: [a-z0-9-]{1,63}.
 #ifndef SPANK_CLOUD_BACKEND_HPP
 #define SPANK_CLOUD_BACKEND_HPP
 
@@ -43,6 +44,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 
@@ -171,6 +173,10 @@ class Deadline {
 
 using Progress = std::function<void(const std::string& phase)>;
 
+/// For CLOUD_BACKEND, of a backend that takes no settings: C++ has no array of length 0.
+struct NoOptions {};
+inline constexpr NoOptions no_options{};
+
 namespace detail {
 
 inline std::int32_t report(cloud_error* err, std::int32_t code, int os_errno, int setting,
@@ -179,7 +185,10 @@ inline std::int32_t report(cloud_error* err, std::int32_t code, int os_errno, in
   err->os_errno = os_errno;
   err->setting = setting;
   const auto size = std::min(message.size(), sizeof err->message - 1);
-  std::memcpy(err->message, message.data(), size);
+  // One line, whatever a name in it holds.
+  std::transform(
+      message.begin(), message.begin() + static_cast<std::ptrdiff_t>(size), err->message,
+      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c; });
   err->message[size] = '\0';
   return code;
 }
@@ -190,14 +199,28 @@ std::int32_t guard(cloud_error* err, Body&& body) noexcept {
     body();
     return CLOUD_OK;
   } catch (const Failure& failure) {
-    return report(err, failure.code(), failure.os_errno(), failure.setting(), failure.what());
+    // Thrown, it is none, whatever it says.
+    const auto code = failure.code() == CLOUD_OK ? std::int32_t{CLOUD_E_INTERNAL} : failure.code();
+    return report(err, code, failure.os_errno(), failure.setting(), failure.what());
   } catch (const std::bad_alloc&) {
     return report(err, CLOUD_E_NODE, ENOMEM, -1, "out of memory");
+  } catch (const std::system_error& failed) {  // of std::filesystem, too
+    return report(err, CLOUD_E_NODE, failed.code().value(), -1, failed.what());
   } catch (const std::exception& other) {
     return report(err, CLOUD_E_INTERNAL, 0, -1, other.what());
   } catch (...) {
     return report(err, CLOUD_E_INTERNAL, 0, -1, "unknown exception");
   }
+}
+
+/// What the engine promises of a name, checked where it matters: it becomes part of paths.
+inline void require_machine_name(const char* name) {
+  const std::string_view text{name};
+  const bool is_good =
+      !text.empty() && text.size() <= 63 && std::all_of(text.begin(), text.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+      });
+  if (!is_good) throw Failure{CLOUD_E_INTERNAL, "bad machine name '" + std::string{text} + "'"};
 }
 
 template <typename T>
@@ -221,6 +244,21 @@ template <typename T, typename = void>
 struct HasImageOptions : std::false_type {};
 template <typename T>
 struct HasImageOptions<T, std::void_t<decltype(T::image_options)>> : std::true_type {};
+
+template <std::size_t Count>
+constexpr const cloud_option* first_of(const cloud_option (&options)[Count]) noexcept {
+  return &options[0];
+}
+constexpr const cloud_option* first_of(NoOptions) noexcept {
+  return nullptr;
+}
+template <std::size_t Count>
+constexpr std::size_t count_of(const cloud_option (&)[Count]) noexcept {
+  return Count;
+}
+constexpr std::size_t count_of(NoOptions) noexcept {
+  return 0;
+}
 
 template <typename T>
 constexpr cloud_backend_v1 table(const char* name, const char* version, std::uint64_t capabilities,
@@ -254,29 +292,52 @@ constexpr cloud_backend_v1 table(const char* name, const char* version, std::uin
     return guard(err, [&] { self<T>(b).probe(); });
   };
   api.prepare = [](cloud_backend* b, const cloud_machine_spec* spec, cloud_error* err) {
-    return guard(err, [&] { self<T>(b).prepare(*spec); });
+    return guard(err, [&] {
+      require_machine_name(spec->name);
+      self<T>(b).prepare(*spec);
+    });
   };
   api.start = [](cloud_backend* b, const cloud_machine_spec* spec, std::int64_t deadline,
                  cloud_error* err) {
-    return guard(err, [&] { self<T>(b).start(*spec, Deadline{deadline}); });
+    return guard(err, [&] {
+      require_machine_name(spec->name);
+      self<T>(b).start(*spec, Deadline{deadline});
+    });
   };
   api.wait_ready = [](cloud_backend* b, const cloud_machine_ref* ref, std::int64_t deadline,
                       void (*progress)(void*, const char*), void* context, cloud_error* err) {
     return guard(err, [&] {
+      require_machine_name(ref->name);
       self<T>(b).wait_ready(*ref, Deadline{deadline}, [&](const std::string& phase) {
         if (progress != nullptr) progress(context, phase.c_str());
       });
     });
   };
   api.info = [](cloud_backend* b, const cloud_machine_ref* ref, cloud_machine_info* out,
-                cloud_error* err) { return guard(err, [&] { self<T>(b).info(*ref, *out); }); };
+                cloud_error* err) {
+    return guard(err, [&] {
+      require_machine_name(ref->name);
+      // An older engine's is shorter.
+      cloud_machine_info all{};
+      self<T>(b).info(*ref, all);
+      const auto size = std::min<std::size_t>(out->struct_size, sizeof all);
+      all.struct_size = out->struct_size;
+      std::memcpy(static_cast<void*>(out), &all, size);
+    });
+  };
   api.stop = [](cloud_backend* b, const cloud_machine_ref* ref, std::int64_t deadline,
                 cloud_error* err) {
-    return guard(err, [&] { self<T>(b).stop(*ref, Deadline{deadline}); });
+    return guard(err, [&] {
+      require_machine_name(ref->name);
+      self<T>(b).stop(*ref, Deadline{deadline});
+    });
   };
   api.destroy = [](cloud_backend* b, const cloud_machine_ref* ref, std::int64_t deadline,
                    cloud_error* err) {
-    return guard(err, [&] { self<T>(b).destroy(*ref, Deadline{deadline}); });
+    return guard(err, [&] {
+      require_machine_name(ref->name);
+      self<T>(b).destroy(*ref, Deadline{deadline});
+    });
   };
   api.list = [](cloud_backend* b, void (*visit)(void*, const char*), void* context,
                 cloud_error* err) {
@@ -288,7 +349,10 @@ constexpr cloud_backend_v1 table(const char* name, const char* version, std::uin
     api.capabilities |= CLOUD_CAP_CONSOLE;
     api.console = [](cloud_backend* b, const cloud_machine_ref* ref, std::int32_t* fd,
                      cloud_error* err) {
-      return guard(err, [&] { *fd = self<T>(b).console(*ref); });
+      return guard(err, [&] {
+        require_machine_name(ref->name);
+        *fd = self<T>(b).console(*ref);
+      });
     };
   }
   return api;
@@ -298,12 +362,13 @@ constexpr cloud_backend_v1 table(const char* name, const char* version, std::uin
 }  // namespace sdk
 }  // namespace cloud
 
-#define CLOUD_BACKEND(Type, name, version, capabilities, options)                      \
-  extern "C" const cloud_backend_v1* cloud_backend_entry_v1() {                        \
-    static constexpr auto api = ::cloud::sdk::detail::table<Type>(                     \
-        name, version, capabilities, options, sizeof(options) / sizeof((options)[0])); \
-    return &api;                                                                       \
-  }                                                                                    \
+#define CLOUD_BACKEND(Type, name, version, capabilities, options)             \
+  extern "C" const cloud_backend_v1* cloud_backend_entry_v1() {               \
+    static constexpr auto api = ::cloud::sdk::detail::table<Type>(            \
+        name, version, capabilities, ::cloud::sdk::detail::first_of(options), \
+        ::cloud::sdk::detail::count_of(options));                             \
+    return &api;                                                              \
+  }                                                                           \
   static_assert(true, "")
 
 #endif

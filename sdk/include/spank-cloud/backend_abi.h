@@ -3,26 +3,37 @@
  * The contract between the spank-cloud engine and a backend: one table of C functions.
  *
  * Compatibility. CLOUD_ABI_MAJOR changes only when an existing field changes meaning or place; the
- * entry point's name carries it. Within a major, fields are only appended. Either side reads a
- * field of the other's struct only where CLOUD_HAS() says that the struct is long enough to hold
- * it. Structs that are passed in arrays (cloud_option, cloud_setting, cloud_mount) do not grow
- * within a major: an array's stride is part of its meaning.
+ * entry point's name carries it. Within a major, fields are only appended. Either side reads or
+ * writes a field of the other's struct only where CLOUD_HAS() says that the struct is long enough
+ * to hold it. Structs that are passed in arrays (cloud_option, cloud_setting, cloud_mount) do not
+ * grow within a major, as an array's stride is part of its meaning: a property that they lack is
+ * appended, as an array of its own, to the struct that points to the first (docs/abi.md).
  *
  * Memory. Each side frees what it allocated. A pointer passed to a call is borrowed: it is valid
- * until that call returns, and no longer.
+ * until that call returns, and no longer; but the cloud_host of open() until close() returns, and a
+ * backend's table for ever. open() sets *out only where it returns CLOUD_OK.
  *
  * Threads. The engine makes one call at a time into a given cloud_backend. cloud_host.log may be
- * called from any thread until close() returns.
+ * called from any thread until close() returns; cancelled and place from the thread that the call
+ * came on, until that call returns.
  *
  * Errors. A call returns CLOUD_OK, or fills *err and returns err->code. It never throws, exits,
- * changes the working directory, the umask, the environment or a signal disposition.
+ * changes the working directory, the umask, the environment or a signal disposition, and writes
+ * nothing to stdout or stderr, which are somebody else's (an administrator's, Slurm's):
+ * cloud_host.log is there for that.
  *
  * Machines. The prolog, the keeper and the epilog are different processes, so a machine is named
  * and never held: every call takes the machine's name and directory, and must work in a process
- * that did not create it, also after a restart of everything.
+ * that did not create it, also after a restart of everything. A name becomes part of paths: one
+ * that is not [a-z0-9-]{1,63} is refused by prepare(), is never started, and does no harm to
+ * info(), stop() and destroy(), whatever they answer.
+ *
+ * Mounts. The keeper calls in a mount namespace of its own. What start() mounts is seen by the
+ * keeper and by what start() starts, by no other process, and goes with the last of them.
  *
  * Deadlines are CLOCK_MONOTONIC nanoseconds. A call that waits polls cloud_host.cancelled() at
- * least every 100 ms and returns CLOUD_E_CANCELLED when it is non-zero.
+ * least every 100 ms and returns CLOUD_E_CANCELLED when it is non-zero. In destroy(), which is what
+ * a cancellation leads to, it is 0.
  */
 #ifndef SPANK_CLOUD_BACKEND_ABI_H
 #define SPANK_CLOUD_BACKEND_ABI_H
@@ -102,7 +113,7 @@ typedef struct cloud_host {
   uint32_t abi_minor;
   void* context;
   void (*log)(void* context, cloud_level level, const char* message);
-  /* Non-zero once the job is being cancelled; long calls poll it. */
+  /* Non-zero once the job is being cancelled; long calls poll it. Always 0 in destroy(). */
   int (*cancelled)(void* context);
   /* Moves a process with all its threads into a group, spec->cgroup or one below it, in every
    * hierarchy, and checks that each thread is there. For a machine that a daemon of somebody
@@ -171,7 +182,7 @@ typedef struct cloud_machine_spec {
   uint32_t cpu_count;
   uint64_t memory_bytes;
   uint64_t job_id;
-  const char* name;     /* [a-z0-9-]{1,63}, unique on the node */
+  const char* name;     /* [a-z0-9-]{1,63}, unique on the node; no other is taken */
   const char* hostname; /* a DNS label */
   const char* cpus;     /* physical ids in list format: "0-1,4" */
   const char* work_dir; /* the machine's own directory, root-owned, on node-local disk; exists */
@@ -235,7 +246,8 @@ typedef struct cloud_backend_v1 {
   int32_t (*probe)(cloud_backend* self, cloud_error* err);
   /* All that can fail early and all that is slow to undo. Called by the prolog: milliseconds. */
   int32_t (*prepare)(cloud_backend* self, const cloud_machine_spec* spec, cloud_error* err);
-  /* Starts the machine with every process of it below spec->cgroup from its first page. */
+  /* Starts the machine with every process of it below spec->cgroup from its first page. A second
+   * start of a machine that runs fails (CLOUD_E_NODE) and leaves that one running. */
   int32_t (*start)(cloud_backend* self, const cloud_machine_spec* spec, int64_t deadline_ns,
                    cloud_error* err);
   /* Returns when tasks can run inside; with CLOUD_CAP_SSH already when the machine runs, as the
@@ -251,7 +263,7 @@ typedef struct cloud_backend_v1 {
                   cloud_error* err);
   /* Ends the machine by force and removes all that prepare() and start() made outside work_dir,
    * which the engine removes itself afterwards, without crossing a mount or following a link.
-   * Idempotent: CLOUD_OK where nothing of that name is left. */
+   * Idempotent: CLOUD_OK where nothing of that name is left. Never cancelled. */
   int32_t (*destroy)(cloud_backend* self, const cloud_machine_ref* ref, int64_t deadline_ns,
                      cloud_error* err);
   /* Visits every machine of this backend's on the node that carries our mark. */

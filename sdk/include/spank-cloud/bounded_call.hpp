@@ -9,7 +9,10 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -18,6 +21,7 @@
 #include <spank-cloud/backend.hpp>
 #include <spank-cloud/descriptor.hpp>
 #include <string>
+#include <system_error>
 
 namespace cloud {
 namespace sdk {
@@ -39,7 +43,10 @@ inline void write_all(int to, const void* data, std::size_t size) noexcept {
   }
 }
 
-[[noreturn]] inline void answer(int to, const std::function<std::string()>& body) {
+[[noreturn]] inline void answer(int to, pid_t parent, const std::function<std::string()>& body) {
+  // Who is killed in the middle of a call does not leave one behind, with its locks.
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) ::_exit(1);
   // The signals of a keeper or an epilog are theirs.
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) ::signal(number, SIG_DFL);
   AnswerHead head;
@@ -50,6 +57,9 @@ inline void write_all(int to, const void* data, std::size_t size) noexcept {
   } catch (const Failure& failure) {
     head = {failure.code(), failure.os_errno()};
     text = failure.what();
+  } catch (const std::system_error& node) {
+    head = {CLOUD_E_NODE, node.code().value()};
+    text = node.what();
   } catch (const std::exception& other) {
     text = other.what();
   } catch (...) {
@@ -64,6 +74,15 @@ class KilledChild {
   explicit KilledChild(pid_t pid) noexcept : pid_{pid} {}
   ~KilledChild() {
     ::kill(pid_, SIGKILL);
+    // One that waits for a file system or a device does not even die: it is left behind.
+    constexpr int kPatienceMs = 5000;
+    const Descriptor process{static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0))};
+    pollfd ended{process.value(), POLLIN, 0};
+    for (;;) {
+      const int count = process ? ::poll(&ended, 1, kPatienceMs) : 1;
+      if (count == 0) return;
+      if (count > 0 || errno != EINTR) break;
+    }
     while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
     }
   }
@@ -108,9 +127,10 @@ inline std::string bounded_call(const std::string& what, const std::function<std
   const Descriptor from{ends[0]};
   Descriptor to{ends[1]};
   // JUSTIFICATION: the one way to give up a call that does not return.
+  const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid < 0) throw system_failure(CLOUD_E_NODE, "fork", errno);
-  if (pid == 0) detail::answer(to.value(), body);
+  if (pid == 0) detail::answer(to.value(), parent, body);
   const detail::KilledChild child{pid};
   to = Descriptor{};
   const auto text = detail::read_answer(from.value(), deadline, host, what);

@@ -24,12 +24,15 @@ namespace sdk {
 
 /// A user namespace that belongs to the job's user: whoever owns one may enter it and the
 /// namespaces that it owns with setns(2) alone, so no privileged program is needed to take the
-/// user's tasks into the machine. A process holds it open until liblxc has started the machine in
-/// it.
+/// user's tasks into the machine. A process holds it open until the machine has been started in it.
 class UserNamespace {
  public:
   UserNamespace(const cloud_user& user, const std::vector<IdRange>& uids,
                 const std::vector<IdRange>& gids);
+  /// Of the machine's usual maps: its own range of ids, and the user's ids each to itself.
+  explicit UserNamespace(const cloud_machine_spec& spec)
+      : UserNamespace{*spec.user, make_id_map({spec.user->uid}, spec.subid_first),
+                      make_id_map(gids_of(*spec.user), spec.subid_first)} {}
   ~UserNamespace();
   UserNamespace(const UserNamespace&) = delete;
   UserNamespace& operator=(const UserNamespace&) = delete;
@@ -39,6 +42,12 @@ class UserNamespace {
   [[nodiscard]] int fd() const noexcept { return fd_.value(); }
 
  private:
+  static std::vector<std::uint32_t> gids_of(const cloud_user& user) {
+    std::vector<std::uint32_t> gids{user.gid};
+    gids.insert(gids.end(), user.groups, user.groups + user.group_count);
+    return gids;
+  }
+
   pid_t holder_ = -1;
   Descriptor fd_;
 };
@@ -93,7 +102,11 @@ inline UserNamespace::UserNamespace(const cloud_user& user, const std::vector<Id
   int problem = EIO;
   // The holder is a process of the user's, who can stop it.
   pollfd answer{read_end.value(), POLLIN, 0};
-  if (::poll(&answer, 1, detail::kNamespaceAnswerMs) != 1) {
+  int answered = 0;
+  do {
+    answered = ::poll(&answer, 1, detail::kNamespaceAnswerMs);
+  } while (answered < 0 && errno == EINTR);
+  if (answered != 1) {
     problem = ETIMEDOUT;
   } else if (::read(read_end.value(), &problem, sizeof problem) !=
              static_cast<ssize_t>(sizeof problem)) {
@@ -111,7 +124,8 @@ inline UserNamespace::UserNamespace(const cloud_user& user, const std::vector<Id
     if (!fd_) throw system_failure(CLOUD_E_NODE, "open " + path(), errno);
   } catch (...) {
     ::kill(holder_, SIGKILL);
-    ::waitpid(holder_, nullptr, 0);
+    while (::waitpid(holder_, nullptr, 0) < 0 && errno == EINTR) {
+    }
     throw;
   }
 }

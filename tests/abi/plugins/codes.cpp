@@ -91,8 +91,8 @@ class Codes {
     const auto text = std::string{ref.name} + " " + ref.work_dir + " " + ref.cgroup;
     text.copy(out.detail, sizeof out.detail - 1);
   }
-  void stop(const cloud_machine_ref&, Deadline) {}
-  void destroy(const cloud_machine_ref&, Deadline) {}
+  void stop(const cloud_machine_ref&, Deadline) { refuse_if_cancelled(); }
+  void destroy(const cloud_machine_ref&, Deadline) { refuse_if_cancelled(); }
   void list(const std::function<void(const std::string&)>&) {}
   int console(const cloud_machine_ref&) {
     if (throws_ == "place") host_.place("/late", 1);
@@ -105,6 +105,10 @@ class Codes {
       {"disk_size", CLOUD_INT, 0, nullptr, "Bytes."}};
 
  private:
+  void refuse_if_cancelled() const {
+    if (host_.cancelled()) throw Failure{CLOUD_E_CANCELLED, "the job is being cancelled"};
+  }
+
   Host host_;
   std::int64_t code_;
   std::string throws_;

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/job/cgroup_processes.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <thread>
+
+#include "core/job/cgroup_hierarchy.hpp"
+#include "core/job/cgroup_tree.hpp"
+#include "core/system/atomic_file.hpp"
+#include "core/system/unique_fd.hpp"
+
+namespace cloud {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct FoundProcesses {
+  std::vector<pid_t> pids;  ///< sorted, each once
+  bool all = true;          ///< false where a group could not be looked into
+
+  [[nodiscard]] bool has(pid_t pid) const {
+    return std::binary_search(pids.begin(), pids.end(), pid);
+  }
+};
+
+// Returns whether every group below was seen.
+bool add_processes(const std::string& folder, std::vector<pid_t>& found) {
+  bool readable = true;
+  const bool all = visit_cgroups(folder, [&](const CgroupVisit& at) {
+    const UniqueFd procs{::openat(at.group, "cgroup.procs", O_RDONLY | O_CLOEXEC)};
+    std::ifstream file{"/proc/self/fd/" + std::to_string(procs.value())};
+    readable = readable && procs && file;
+    for (pid_t pid = 0; file >> pid;) {
+      // 0 is a process of another pid namespace: not ours to judge.
+      if (pid > 0) found.push_back(pid);
+    }
+  });
+  return all && readable;
+}
+
+FoundProcesses find_processes(const std::string& path) {
+  FoundProcesses found;
+  for (const auto& hierarchy : cgroup_hierarchies()) {
+    found.all = add_processes(hierarchy.mount_point + path, found.pids) && found.all;
+  }
+  std::sort(found.pids.begin(), found.pids.end());
+  found.pids.erase(std::unique(found.pids.begin(), found.pids.end()), found.pids.end());
+  return found;
+}
+
+bool write_value(const UniqueFd& file, std::string_view value) {
+  // One call: the kernel takes each as a value of its own.
+  return file &&
+         ::write(file.value(), value.data(), value.size()) == static_cast<ssize_t>(value.size());
+}
+
+bool write_value(const std::string& file, std::string_view value) {
+  return write_value(UniqueFd{::open(file.c_str(), O_WRONLY | O_CLOEXEC)}, value);
+}
+
+// The machine's root may have frozen groups of its own.
+void thaw(const CgroupHierarchy& hierarchy, const std::string& path) {
+  if (!hierarchy.is_v2() && !hierarchy.has("freezer")) return;
+  // What was missed is seen in the next round of killing.
+  [[maybe_unused]] const bool all =
+      visit_cgroups(hierarchy.mount_point + path, [&](const CgroupVisit& at) {
+        const auto* file = hierarchy.is_v2() ? "cgroup.freeze" : "freezer.state";
+        write_value(UniqueFd{::openat(at.group, file, O_WRONLY | O_CLOEXEC)},
+                    hierarchy.is_v2() ? "0" : "THAWED");
+      });
+}
+
+// v1 has no call that ends a group: what stands still cannot fork between being read and killed.
+void freeze(const CgroupHierarchy& hierarchy, const std::string& path) {
+  constexpr int kPolls = 100;
+  if (hierarchy.is_v2() || !hierarchy.has("freezer")) return;
+  const auto file = hierarchy.mount_point + path + "/freezer.state";
+  if (!write_value(file, "FROZEN")) return;
+  for (int poll = 0; poll < kPolls; ++poll) {
+    const auto state = read_file(file, 64);
+    // One in an uninterruptible sleep holds it up, and cannot fork either.
+    if (!state || state->starts_with("FROZEN")) return;
+    std::this_thread::sleep_for(1ms);
+  }
+}
+
+}  // namespace
+
+std::vector<pid_t> cgroup_processes(const std::string& path) {
+  return find_processes(path).pids;
+}
+
+Result<void> kill_cgroup(const std::string& path, std::chrono::milliseconds limit) {
+  const auto deadline = std::chrono::steady_clock::now() + limit;
+  for (;;) {
+    const auto hierarchies = cgroup_hierarchies();
+    auto found = find_processes(path);
+    if (found.pids.empty() && found.all) return {};
+    const bool is_inside = found.has(::getpid());
+    if (!is_inside) {
+      for (const auto& hierarchy : hierarchies) freeze(hierarchy, path);
+      found = find_processes(path);
+    }
+    for (const auto& hierarchy : hierarchies) {
+      if (!hierarchy.is_v2() || is_inside) continue;
+      write_value(hierarchy.mount_point + path + "/cgroup.kill", "1");
+    }
+    for (const auto pid : found.pids) {
+      if (pid != ::getpid()) ::kill(pid, SIGKILL);
+    }
+    for (const auto& hierarchy : hierarchies) thaw(hierarchy, path);
+    if (std::chrono::steady_clock::now() >= deadline) {
+      if (found.pids.empty()) {
+        return Error{Blame::node, "the groups of cgroup " + path + " cannot all be looked into"};
+      }
+      return Error{Blame::node, std::to_string(found.pids.size()) + " processes of cgroup " + path +
+                                    " do not die, the first is " +
+                                    std::to_string(found.pids.front())};
+    }
+    std::this_thread::sleep_for(5ms);
+  }
+}
+
+}  // namespace cloud

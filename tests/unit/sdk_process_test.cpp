@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Programs and processes of the SDK, against the kernel.
+#include <gmock/gmock.h>
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <spank-cloud/process.hpp>
+#include <spank-cloud/program.hpp>
+
+#include "tests/unit/fake_engine.hpp"
+#include "tests/unit/sdk_user.hpp"
+#include "tests/unit/temporary_folder.hpp"
+
+namespace cloud::sdk {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+
+class SdkProgram : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (::geteuid() != 0) GTEST_SKIP() << "takes the ids of others, and this is not root";
+  }
+
+  std::vector<std::string> lines_of(Program program) {
+    const auto started = start_program(program, engine_.host());
+    std::vector<std::string> lines;
+    for (;;) {
+      auto line = read_line(started.output, soon(), engine_.host(), "read");
+      if (line.empty()) return lines;
+      lines.push_back(std::move(line));
+    }
+  }
+
+  FakeEngine engine_;
+  cloud_user user_ = some_user();
+};
+
+TEST_F(SdkProgram, IsInItsGroupBeforeItIsTheProgram) {
+  (void)start_program({{"/bin/true"}, "/job/machine", nullptr, {}}, engine_.host());
+
+  EXPECT_EQ(engine_.placed, "/job/machine");
+  EXPECT_EQ(engine_.program_before, fs::read_symlink("/proc/self/exe"));
+}
+
+TEST_F(SdkProgram, HasTheUsersIds) {
+  EXPECT_THAT(lines_of({{"/bin/sh", "-c", "id -u; id -g; id -G"}, "/x", &user_, {}}),
+              ElementsAre("31001", "31002", "31002 100 31000"));
+}
+
+TEST_F(SdkProgram, HasNoGroupOfTheCallersWhereTheUserHasNone) {
+  user_.group_count = 0;
+
+  EXPECT_THAT(lines_of({{"/usr/bin/id", "-G"}, "/x", &user_, {}}), ElementsAre("31002"));
+}
+
+TEST_F(SdkProgram, HasNeitherOurEnvironmentNorOurFolderNorOurSignals) {
+  ::signal(SIGPIPE, SIG_IGN);
+
+  EXPECT_THAT(lines_of({{"/usr/bin/env"}, "/x", nullptr, {}}),
+              ElementsAre("PATH=/usr/sbin:/usr/bin:/sbin:/bin"));
+  EXPECT_THAT(lines_of({{"/bin/pwd"}, "/x", nullptr, {}}), ElementsAre("/"));
+  EXPECT_THAT(lines_of({{"/bin/grep", "SigIgn", "/proc/self/status"}, "/x", nullptr, {}}),
+              ElementsAre("SigIgn:\t0000000000000000"));
+  ::signal(SIGPIPE, SIG_DFL);
+}
+
+TEST_F(SdkProgram, InheritsTheDescriptorsThatAreNamed) {
+  const Descriptor file{::open("/etc/passwd", O_RDONLY | O_CLOEXEC)};
+  // Numbers that `ls` does not open itself.
+  const Descriptor kept{::fcntl(file.value(), F_DUPFD_CLOEXEC, 50)};
+  const Descriptor other{::fcntl(file.value(), F_DUPFD, 60)};
+  const auto name = std::to_string(kept.value());
+
+  const auto lines = lines_of({{"/bin/ls", "/proc/self/fd"}, "/x", nullptr, {kept.value()}});
+
+  const std::set<std::string> open{lines.begin(), lines.end()};
+  EXPECT_EQ(open.count(name), 1u);
+  EXPECT_EQ(open.count(std::to_string(other.value())), 0u);
+}
+
+TEST_F(SdkProgram, IsNoChildOfTheCallers) {
+  EXPECT_NE(lines_of({{"/bin/sh", "-c", "echo $PPID"}, "/x", nullptr, {}}).front(),
+            std::to_string(::getpid()));
+  EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1);
+  EXPECT_EQ(errno, ECHILD);
+}
+
+TEST_F(SdkProgram, SaysWhyItDoesNotRun) {
+  const auto start = [&] { (void)start_program({{"/absent"}, "/x", &user_, {}}, engine_.host()); };
+
+  EXPECT_EQ(failure_of(start, CLOUD_E_NODE), "run /absent: No such file or directory");
+}
+
+TEST_F(SdkProgram, DoesNotRunWhereItCannotBePlaced) {
+  const TemporaryFolder folder;
+  const auto file = folder.path() + "/ran";
+  engine_.refuses = true;
+  const auto start = [&] {
+    (void)start_program({{"/usr/bin/touch", file}, "/x", nullptr, {}}, engine_.host());
+  };
+
+  EXPECT_EQ(failure_of(start, CLOUD_E_NODE), "no such group");
+  ::usleep(100'000);
+  EXPECT_FALSE(fs::exists(file));
+}
+
+TEST_F(SdkProgram, ThatSaysNothingIsNotWaitedForLongerThanAsked) {
+  const auto started = start_program({{"/bin/sleep", "30"}, "/x", nullptr, {}}, engine_.host());
+  const auto read = [&](Deadline deadline) {
+    (void)read_line(started.output, deadline, engine_.host(), "start it");
+  };
+
+  EXPECT_EQ(failure_of([&] { read(Deadline{Deadline::now() + 50'000'000}); }, CLOUD_E_TIMEOUT),
+            "start it: no answer in time");
+  engine_.cancelled = true;
+  EXPECT_EQ(failure_of([&] { read(soon()); }, CLOUD_E_CANCELLED),
+            "start it: the job is being cancelled");
+  ::kill(started.pid, SIGKILL);
+}
+
+class SdkProcess : public SdkProgram {
+ protected:
+  void SetUp() override {
+    SdkProgram::SetUp();
+    if (IsSkipped()) return;
+    name_ = "/spank-cloud-sdk-test-" + std::to_string(::getpid());
+    for (const auto* root : {"/sys/fs/cgroup/unified", "/sys/fs/cgroup"}) {
+      if (fs::exists(std::string{root} + "/cgroup.procs")) folder_ = root + name_;
+    }
+    if (folder_.empty()) GTEST_SKIP() << "no cgroup version 2 here, also none beside version 1";
+    fs::create_directory(folder_);
+    engine_.folder = folder_;
+  }
+  void TearDown() override {
+    if (folder_.empty()) return;
+    EXPECT_EQ(::rmdir(folder_.c_str()), 0);
+  }
+
+  std::string name_;
+  std::string folder_;
+};
+
+TEST_F(SdkProcess, IsFoundThroughItsGroupAndKilled) {
+  const auto started = start_program({{"/usr/bin/unshare", "--pid", "--fork", "--kill-child",
+                                       "/bin/sh", "-c", "echo up; sleep 60"},
+                                      name_,
+                                      nullptr,
+                                      {}},
+                                     engine_.host());
+  ASSERT_EQ(read_line(started.output, soon(), engine_.host(), "read"), "up");
+
+  const auto found = processes_of(name_);
+  const auto init = init_of(name_);
+
+  EXPECT_EQ(std::count(found.begin(), found.end(), started.pid), 1);
+  EXPECT_EQ(std::count(found.begin(), found.end(), init.pid), 1);
+  EXPECT_NE(init.pid, started.pid);
+  kill_processes(name_, soon(), engine_.host());
+  EXPECT_TRUE(processes_of(name_).empty());
+  EXPECT_FALSE(init_of(name_));
+}
+
+TEST_F(SdkProcess, ThatIgnoresASignalIsWaitedForUntilTheDeadline) {
+  const auto started = start_program(
+      {{"/bin/sh", "-c", "trap '' TERM; echo up; sleep 60"}, name_, nullptr, {}}, engine_.host());
+  ASSERT_EQ(read_line(started.output, soon(), engine_.host(), "read"), "up");
+  const auto process = open_process(started.pid, [](pid_t) { return true; });
+
+  EXPECT_FALSE(
+      end_process(process, SIGTERM, Deadline{Deadline::now() + 50'000'000}, engine_.host()));
+  EXPECT_TRUE(end_process(process, SIGKILL, soon(), engine_.host()));
+  EXPECT_TRUE(end_process(process, SIGKILL, soon(), engine_.host()));
+  kill_processes(name_, soon(), engine_.host());
+}
+
+TEST(SdkProcessOfNoGroup, IsNone) {
+  const FakeEngine engine;
+
+  EXPECT_TRUE(processes_of("").empty());
+  EXPECT_FALSE(init_of("/no/such/group"));
+  EXPECT_TRUE(end_process({}, SIGKILL, soon(), engine.host()));
+  EXPECT_NO_THROW(kill_processes("", soon(), engine.host()));
+}
+
+}  // namespace
+}  // namespace cloud::sdk
