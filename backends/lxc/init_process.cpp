@@ -2,11 +2,15 @@
 #include "backends/lxc/init_process.hpp"
 
 #include <poll.h>
+#include <signal.h>
 
 #include <fstream>
+#include <spank-cloud/bounded_call.hpp>
 
 namespace cloud::lxc {
 namespace {
+
+constexpr std::int64_t kKillSeconds = 3;
 
 pid_t child_of(pid_t parent) {
   const auto process = std::to_string(parent);
@@ -29,6 +33,17 @@ sdk::Process find_init(const std::string& cgroup) {
     if (init && ::poll(&ended, 1, 0) == 0) return init;
   }
   return {};
+}
+
+void end_machine(const std::string& name, const std::string& cgroup, const sdk::Host& host) {
+  if (cgroup.empty()) return;
+  const auto init = find_init(cgroup);
+  if (!sdk::end_process(init, SIGKILL, sdk::in_seconds(kKillSeconds), host)) {
+    throw sdk::Failure{CLOUD_E_NODE, "the init, process " + std::to_string(init.pid) +
+                                         ", of machine '" + name + "' does not die"};
+  }
+  // A child that the monitor has made by now dies with it.
+  sdk::kill_processes(cgroup + "/monitor", sdk::in_seconds(kKillSeconds), host);
 }
 
 }  // namespace cloud::lxc

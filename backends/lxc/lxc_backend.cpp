@@ -295,11 +295,7 @@ class LxcBackend {
   }
 
   void destroy(const cloud_machine_ref& ref, Deadline) {
-    const auto init = find_init(ref.cgroup);
-    if (init.pid != 0 && !end_process(init, SIGKILL, in_seconds(kKillSeconds), host_)) {
-      throw Failure{CLOUD_E_NODE, "the init, process " + std::to_string(init.pid) +
-                                      ", of machine '" + std::string{ref.name} + "' does not die"};
-    }
+    end_machine(ref.name, ref.cgroup, host_);
     // It goes with its network namespace, which a process that is not the machine's may hold.
     delete_interface(veth_name(ref.name));
   }
@@ -378,18 +374,27 @@ class LxcBackend {
       if (plan.relative_cgroup) enter_unified(spec.cgroup);
       return std::string{container->start(container.get(), 0, nullptr) ? "started" : "failed"};
     };
-    if (bounded_call("start the machine with liblxc", start, in_seconds(kStartSeconds, deadline),
-                     &host_) == "failed") {
-      throw Failure{CLOUD_E_NODE,
-                    "liblxc could not start the machine" + because(first_log_error(work_dir))};
-    }
-    if (spec.network == nullptr || spec.network->isolate == 0) return;
     try {
-      isolate_port(veth_name(spec.name));
+      if (bounded_call("start the machine with liblxc", start, in_seconds(kStartSeconds, deadline),
+                       &host_) == "failed") {
+        throw Failure{CLOUD_E_NODE,
+                      "liblxc could not start the machine" + because(first_log_error(work_dir))};
+      }
+      if (spec.network != nullptr && spec.network->isolate != 0) {
+        isolate_port(veth_name(spec.name));
+      }
     } catch (...) {
-      const auto init = find_init(spec.cgroup);
-      if (init.pid != 0) (void)end_process(init, SIGKILL, in_seconds(kKillSeconds), host_);
+      end_half_started(spec);
       throw;
+    }
+  }
+
+  // What cannot be ended here is destroy()'s.
+  void end_half_started(const cloud_machine_spec& spec) const {
+    try {
+      end_machine(spec.name, spec.cgroup, host_);
+    } catch (const Failure& failure) {
+      host_.log(CLOUD_WARN, failure.what());
     }
   }
 

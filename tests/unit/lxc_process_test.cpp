@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What is left of a machine whose start was cut off, against the kernel.
+#include <gmock/gmock.h>
+
+#include <filesystem>
+#include <spank-cloud/program.hpp>
+
+#include "backends/lxc/init_process.hpp"
+#include "tests/unit/fake_engine.hpp"
+
+namespace cloud::lxc {
+namespace {
+
+namespace fs = std::filesystem;
+using sdk::processes_of;
+
+class LxcProcess : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (::geteuid() != 0) GTEST_SKIP() << "makes a control group, and this is not root";
+    cgroup_ = "/spank-cloud-lxc-test-" + std::to_string(::getpid());
+    for (const auto* root : {"/sys/fs/cgroup/unified", "/sys/fs/cgroup"}) {
+      if (fs::exists(std::string{root} + "/cgroup.procs")) folder_ = root + cgroup_;
+    }
+    if (folder_.empty()) GTEST_SKIP() << "no cgroup version 2 here, also none beside version 1";
+    fs::create_directories(folder_ + "/monitor");
+    engine_.folder = folder_ + "/monitor";
+  }
+  void TearDown() override {
+    if (folder_.empty()) return;
+    EXPECT_EQ(::rmdir((folder_ + "/monitor").c_str()), 0);
+    EXPECT_EQ(::rmdir(folder_.c_str()), 0);
+  }
+
+  // In the monitor's group; says "up".
+  void start(const std::string& script) {
+    const auto started = sdk::start_program(
+        {{"/bin/sh", "-c", script}, cgroup_ + "/monitor", nullptr, {}}, engine_.host());
+    ASSERT_EQ(sdk::read_line(started.output, sdk::soon(), engine_.host(), "read"), "up");
+  }
+
+  sdk::FakeEngine engine_;
+  std::string cgroup_;
+  std::string folder_;
+};
+
+TEST_F(LxcProcess, AMonitorThatHasNoInitYetIsEnded) {
+  start("echo up; while :; do :; done");
+  ASSERT_FALSE(find_init(cgroup_));
+
+  end_machine("sc-n1-7", cgroup_, engine_.host());
+
+  EXPECT_TRUE(processes_of(cgroup_ + "/monitor").empty());
+}
+
+TEST_F(LxcProcess, AnInitIsEndedAndItsMonitorToo) {
+  start("sleep 60 & echo up; while :; do wait; done");
+  const auto init = find_init(cgroup_);
+  ASSERT_TRUE(init);
+
+  end_machine("sc-n1-7", cgroup_, engine_.host());
+
+  EXPECT_TRUE(sdk::has_ended(init, sdk::soon(), engine_.host()));
+  EXPECT_TRUE(processes_of(cgroup_ + "/monitor").empty());
+}
+
+TEST_F(LxcProcess, AMachineThatNeverWasIsNoneToEnd) {
+  EXPECT_NO_THROW(end_machine("sc-n1-7", cgroup_, engine_.host()));
+  EXPECT_NO_THROW(end_machine("sc-n1-7", "", engine_.host()));
+}
+
+}  // namespace
+}  // namespace cloud::lxc
