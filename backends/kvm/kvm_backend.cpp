@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -230,7 +231,7 @@ class KvmBackend {
 
   void destroy(const cloud_machine_ref& ref, Deadline deadline) {
     try {
-      (void)daemon_.destroy(ref.name, in_seconds(kCleanUpSeconds, deadline));
+      end_domain(ref, deadline);
       daemon_.forget_filter_of(nic_name(ref.name), in_seconds(kCleanUpSeconds, deadline));
     } catch (const Failure& failure) {
       if (failure.code() == CLOUD_E_INTERNAL) throw;
@@ -262,6 +263,33 @@ class KvmBackend {
   }
 
  private:
+  // There while libvirtd was asked for the domain and has not answered.
+  static std::string creation_mark(const std::string& work_dir) { return work_dir + "/creating"; }
+
+  void create_domain(const cloud_machine_spec& spec, const std::string& xml, Deadline deadline) {
+    const auto mark = creation_mark(spec.work_dir);
+    if (!std::ofstream{mark}) throw sdk::system_failure(CLOUD_E_NODE, "write " + mark, errno);
+    try {
+      daemon_.create_paused(spec.name, xml, in_seconds(kCreateSeconds, deadline), host_);
+    } catch (const Failure& failure) {
+      // Its answer, and not the lack of one.
+      if (failure.code() == CLOUD_E_NODE) ::unlink(mark.c_str());
+      throw;
+    }
+    ::unlink(mark.c_str());
+  }
+
+  // libvirtd may come to a request only after the one who sent it was killed.
+  void end_domain(const cloud_machine_ref& ref, Deadline deadline) {
+    constexpr int kLooks = 10;
+    constexpr timespec kPause{0, 100'000'000};
+    for (int look = 0; look < kLooks; ++look) {
+      if (daemon_.destroy(ref.name, in_seconds(kCleanUpSeconds, deadline))) return;
+      if (!fs::exists(creation_mark(ref.work_dir)) || deadline.expired()) return;
+      ::nanosleep(&kPause, nullptr);
+    }
+  }
+
   // Anybody may call a process like that: the machine's is its user's, whose its disks are.
   static std::vector<sdk::Process> processes_of_machine(const cloud_machine_ref& ref) {
     auto found = processes_by_name(ref.name);
@@ -293,7 +321,7 @@ class KvmBackend {
     }
     const auto xml = domain_xml(spec, plan);
     std::ofstream{std::string{spec.work_dir} + "/domain.xml"} << xml;
-    daemon_.create_paused(spec.name, xml, in_seconds(kCreateSeconds, deadline), host_);
+    create_domain(spec, xml, deadline);
     try {
       take_over(spec, plan);
       daemon_.resume(spec.name, in_seconds(kResumeSeconds, deadline), host_);
