@@ -105,6 +105,7 @@ int check_backend(const Options& options) {
   if (!checks) return refuse(checks.error().message);
   Stage::instance();
   (void)verbose_stream();
+  end_runs_by_signals();
   if (options.live) {
     auto site = Site::set_up(options.machine, bench.target);
     if (!site) return refuse(site.error().message);

@@ -82,13 +82,16 @@ std::string in_seconds(Clock::duration time) {
 
 }  // namespace
 
+void end_runs_by_signals() {
+  struct sigaction action {};
+  action.sa_handler = end_run;
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) ::sigaction(number, &action, nullptr);
+}
+
 Suite::Suite(Bench bench, std::vector<Check> checks, std::chrono::seconds limit)
     : bench_{std::move(bench)}, checks_{std::move(checks)}, limit_{limit} {}
 
 Result<void> Suite::begin() {
-  struct sigaction action {};
-  action.sa_handler = end_run;
-  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) ::sigaction(number, &action, nullptr);
   // What a backend leaves running becomes a child of ours, and is seen.
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   if (!bench_.site) return {};

@@ -10,6 +10,10 @@
 
 namespace cloud {
 
+/// From here on SIGINT, SIGTERM, SIGHUP and SIGPIPE end a run in order. To be called before
+/// anything is made that a run would leave.
+void end_runs_by_signals();
+
 /// Runs checks one after the other, each in a process of its own with a limit, and says on stdout
 /// how they went (TAP, version 13).
 class Suite {
