@@ -23,7 +23,7 @@ install_dependencies() {
     return 1
   fi
   echo "installing$missing"
-  apt-get update -qq
+  apt-get update -qq -o Acquire::Retries=3
   # A package's own daemons shall not start: everything here runs instances of its own.
   local policy=/usr/sbin/policy-rc.d
   if [ ! -e $policy ]; then
@@ -33,7 +33,7 @@ install_dependencies() {
     policy=''
   fi
   # shellcheck disable=SC2086
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o Acquire::Retries=3 --no-install-recommends $missing >/dev/null
   local status=$?
   [ -z "$policy" ] || rm -f "$policy"
   return $status

@@ -92,7 +92,7 @@ $([ "$name" != claims_ssh ] || printf 'pool = "nowhere"\n\n[pool.nowhere]\nfile 
 [image.none]
 path = "/"
 END
-  [[ $options == *--limit* ]] || options+=" --limit=60"
+  [[ $options == *--limit* ]] || options+=" --limit=120"
   # shellcheck disable=SC2086
   timeout 240 "$check" --live --not-installed --config "$home/cloud.toml" $options \
     "$zoo/cloud_backend_$name.so" >"$home/tap" 2>"$home/err" || status=$?

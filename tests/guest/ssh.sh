@@ -77,6 +77,8 @@ sleeps() { pgrep -u 54321 -x sleep >/dev/null; }
 # The status asked for once: asking for that of an ended task forgets it.
 ended() { last=$(status); [ "$last" != running ]; }
 
+listens() { (exec 3<>/dev/tcp/127.0.0.1/2222) 2>/dev/null; }
+eventually 20 listens
 eventually 10 connect || { fail "no connection: $(cat /mnt/sshd.log)"; exit 1; }
 
 prepare sh -c 'exit 7'
@@ -165,7 +167,7 @@ is "Ctrl-C interrupts" "130 signalled 2" "$ends $(status)"
 prepare bash -c 'sleep 1; echo over'
 has "Ctrl-Z stops nobody who could not continue" over "$( (eventually 10 sleeps; printf '\032'; sleep 3) | terminal)"
 prepare bash --norc -i
-has "job control" "Stopped" "$(printf 'sleep 1000\n' | (cat; sleep 1; printf '\032'; sleep 1; printf 'jobs\nexit 5\nexit 5\n'; sleep 2) | terminal 2>&1)"
+has "job control" "Stopped" "$(printf 'sleep 1000\n' | (cat; eventually 10 sleeps; sleep 0.5; printf '\032'; sleep 1; printf 'jobs\nexit 5\nexit 5\n'; sleep 2) | terminal 2>&1)"
 is "of an interactive shell" "exited 5" "$(status)"
 
 # Slurm kills a step's processes: the client of the connection, not the connection.

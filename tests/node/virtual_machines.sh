@@ -4,8 +4,7 @@
 . "$(dirname "$0")/../system/lib.sh"
 SCOPE=$(echo /sys/fs/cgroup/system.slice/*slurmstepd.scope)
 URI=$(sed -n 's/^uri = "\(.*\)"/\1/p' "$CONFIG")
-# Without what it says while it waits, which is a test's of tests/system.
-run() { as_user srun -Q --mem=400 --cloud-type=kvm --cloud-image=minimal "$@" 2>&1 | grep -v '^spank_cloud: waiting'; }
+run() { as_user srun -Q --mem=400 --cloud-type=kvm --cloud-image=minimal "$@" 2>&1 | without_waiting; }
 ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
 job_is_gone() { [ -z "$(squeue -h -j "$id" -o %A 2>/dev/null)" ] && [ ! -e "$group" ]; }
 
@@ -19,7 +18,7 @@ id=$(job_id_of guest)
 group=$SCOPE/job_$id
 machine=$group/step_extern/user/task_0/cloud/machine
 state=$PLAYGROUND/run/$NODE/jobs/$id/state
-eventually 60 grep -qs phase=ready "$state" || fail "no guest: $(cat "$state" "$STATE/jobs/$id/keeper.log")"
+eventually 300 grep -qs phase=ready "$state" || fail "no guest: $(cat "$state" "$STATE/jobs/$id/keeper.log")"
 has "with KVM" "<domain type='kvm'" "$(virsh -q -c "$URI" dumpxml "sc-$NODE-$id")"
 # Beside the servers of what is mounted in it.
 qemu=$(ps -o pid=,comm= -p "$(paste -sd, "$machine/cgroup.procs")" | sed -n 's/^ *\([0-9]*\) qemu-system.*/\1/p')

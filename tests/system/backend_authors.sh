@@ -75,7 +75,7 @@ is "every block was run or compared" "$(grep -c '^```sh' "$page") $(grep -c '^``
 if [ "$blocks" -gt 8 ] && [ "$matched" -gt 3 ]; then ok "and there are some"; else fail "only $blocks blocks were run and $matched compared"; fi
 cd "$HOME_DIR"
 
-run() { as_user srun -Q -w "$NODE" --cloud-type=bubblewrap "$@" 2>&1; }
+run() { as_user srun -Q -w "$NODE" --cloud-type=bubblewrap "$@" 2>&1 | without_waiting; }
 state_of() { echo "$PLAYGROUND/run/$NODE/jobs/$1/state"; }
 init_of() { sed -n 's/^init_pid=//p' "$(state_of "$1")"; }
 marks() { find $MARKS -name "sc-$NODE-*" -printf '%f\n' 2>/dev/null; }

@@ -4,7 +4,7 @@
 # starts heterogeneous jobs, never places two components on one node: each has its own here.)
 . "$(dirname "$0")/lib.sh"
 sorted() { printf '%s\n' "$@" | sort | xargs; }
-het() { as_user srun -Q "$@" 2>&1 | grep -v 'waiting for the machine' | sed 's/-[0-9]*$/-ID/' | sort | xargs; }
+het() { as_user srun -Q "$@" 2>&1 | without_waiting | sed 's/-[0-9]*$/-ID/' | sort | xargs; }
 one=$NODE-ID two=$SECOND_NODE-ID host=$(hostname)
 
 is "every node of a job has a machine" "$(sorted $one $two)" "$(het -p both -N2 --cloud-type=lxc hostname)"

@@ -17,11 +17,11 @@ rm -rf --one-file-system "$deep"
 
 # OPTION...: a run in the background, with many machines, and its pid in $run.
 begin_run() {
-  "$check" --live --config "$CONFIG" --user "$JOB_USER" --cycles 50 "$@" "$backends/cloud_backend_lxc.so" >interrupted.tap &
+  "$check" --live --config "$CONFIG" --user "$JOB_USER" --cycles 1000 "$@" "$backends/cloud_backend_lxc.so" >interrupted.tap &
   run=$!
 }
 machine_is_up() {
-  eventually 20 sh -c "find /sys/fs/cgroup -path '*/spank-cloud-check-$run/*/machine*' -name cgroup.procs 2>/dev/null | xargs -r cat 2>/dev/null | grep -q ." ||
+  eventually 60 pgrep -f "^\[lxc monitor\] .*sc-$run-" >/dev/null ||
     fail "no machine came up to be interrupted"
 }
 

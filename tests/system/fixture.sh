@@ -16,7 +16,7 @@ case $1 in
   down) "$here/../cluster/playground" down --dir "$PLAYGROUND" ;;
   run)
     if [ "$2" = systemd.sh ] && [ ! -d "$PLAYGROUND/images/debian" ]; then
-      mmdebstrap --quiet --variant=minbase --include=systemd-sysv,dbus bookworm "$PLAYGROUND/images/debian.new"
+      mmdebstrap --quiet --variant=minbase --aptopt='Acquire::Retries "3"' --include=systemd-sysv,dbus bookworm "$PLAYGROUND/images/debian.new"
       mv "$PLAYGROUND/images/debian.new" "$PLAYGROUND/images/debian"
     fi
     if [ "$2" = debian_guest.sh ]; then

@@ -109,7 +109,7 @@ for point in clone:1 clone:2 setsid:1 setsid:2 unshare:1 unshare:2 setns:1 mount
   symlinkat:1 setuid:1 prctl:10 memfd_create:1 bind:1 connect:3 fchmodat:3; do
   wrap_keeper "${point%:*}" "${point#*:}" signal=KILL
   rm -f "$PLAYGROUND/strace.keeper"
-  as_user srun -Q -t2 --cloud-type=lxc true >keeper.log 2>&1
+  as_user srun -Q -t10 --cloud-type=lxc true >keeper.log 2>&1
   status=$?
   if grep -qs 'killed by SIGKILL' "$PLAYGROUND/strace.keeper"; then points=$((points + 1)); fi
   [ $status != 124 ] || fail "a task waits for ever after $point"
@@ -120,7 +120,7 @@ for fault in ENOSPC:write:2 ENOSPC:write:5 ENOSPC:mkdir:5 ENOSPC:renameat:2 ENOS
   ENOMEM:clone:2 EPERM:mount:3 EPERM:unshare:1 ENOSPC:fsconfig:3; do
   IFS=: read -r error call n <<<"$fault"
   wrap_keeper "$call" "$n" "error=$error"
-  as_user srun -Q -t2 --cloud-type=lxc true >keeper.log 2>&1
+  as_user srun -Q -t10 --cloud-type=lxc true >keeper.log 2>&1
   [ $? != 124 ] || fail "a task waits for ever after $fault"
   left=$(node_is_clean) || { fail "$fault (task: $(tail -1 keeper.log)) leaves:$left"; break; }
 done

@@ -13,11 +13,11 @@ if left=$(node_is_clean); then ok "scancel leaves nothing"; else fail "scancel l
 
 job=$(as_user sbatch --parsable --array=1-200 -o 'array.%a' --cloud-type=lxc --wrap 'srun -Q hostname')
 eventually 400 no_jobs
-is "an array of 200: each element its own machine" 200 "$(cat array.* | sort -u | wc -l)"
+is "an array of 200: each element its own machine" 200 "$(cat array.* | without_waiting | sort -u | wc -l)"
 for i in $(seq 20); do as_user sbatch --parsable -o "crowd.$i" --cloud-type=lxc --wrap 'srun -Q hostname' >/dev/null & done
 wait
 eventually 90 no_jobs
-is "20 jobs at once" 20 "$(cat crowd.* | sort -u | wc -l)"
+is "20 jobs at once" 20 "$(cat crowd.* | without_waiting | sort -u | wc -l)"
 if left=$(node_is_clean); then ok "they leave nothing"; else fail "they leave:$left"; fi
 
 for i in $(seq "${CANCEL_ROUNDS:-100}"); do
@@ -80,7 +80,9 @@ if [ -d /sys/fs/cgroup/freezer ]; then
   eventually 20 is_running stuck
   id=$(job_id_of stuck)
   eventually 20 grep -qs phase=ready "$PLAYGROUND/run/$NODE/jobs/$id/state"
-  sleep 1  # the keeper has noted its last stage by then, and its lock is free
+  # The keeper has noted its last stage by then, and its lock is free.
+  eventually 20 grep -q '"ready"' "$STATE/jobs/$id/record.json"
+  sleep 1
   group=$(sed -n 's/.*:freezer://p' "/proc/$(sed -n 's/^keeper_pid=//p' "$PLAYGROUND/run/$NODE/jobs/$id/state")/cgroup")
   group=/sys/fs/cgroup/freezer${group%/cloud/keeper}
   echo FROZEN >"$group/freezer.state"

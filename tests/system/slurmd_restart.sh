@@ -63,7 +63,7 @@ task() { as_user srun -Q -w "$NODE" -J task --cloud-type=lxc "$@" >task.out 2>&1
 # NAME: the job of that phase has ended, or is ended here.
 ends() {
   local left
-  eventually 20 no_jobs || scancel -n task
+  eventually 40 no_jobs || scancel -n task
   wait "$task"
   if left=$(node_is_clean); then ok "$1: nothing is left"; else fail "$1 leaves:$left"; fi
 }
@@ -84,7 +84,7 @@ for action in restart crash reconfigure; do
   task sleep 20; task=$!
   eventually 30 is_running task
   $action
-  eventually 20 is_running task
+  eventually 60 is_running task
   scancel -n task
   ends "$action during a job"
 

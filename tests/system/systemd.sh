@@ -6,7 +6,7 @@
 image=$PLAYGROUND/images/debian
 cp "$CONFIG" config.saved
 printf '[image.debian]\npath = "%s"\n' "$image" >>"$CONFIG"
-run() { as_user srun -Q --mem=400 --cloud=lxc --cloud-image=debian "$@" 2>&1; }
+run() { as_user srun -Q --mem=400 --cloud=lxc --cloud-image=debian "$@" 2>&1 | without_waiting; }
 is "process 1 is systemd" "systemd" "$(run cat /proc/1/comm)"
 [ "$failures" = 0 ] || { cat config.saved >"$CONFIG"; finish; }
 is "the task starts when the system is up" "active" "$(run systemctl is-active multi-user.target)"

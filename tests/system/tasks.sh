@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What a task inside a machine sees and says: ids, environment, files, signals, exit codes.
 . "$(dirname "$0")/lib.sh"
-run() { as_user srun -Q --cloud-type=lxc "$@" 2>&1; }
+run() { as_user srun -Q --cloud-type=lxc "$@" 2>&1 | without_waiting; }
 
 is "the task runs in the machine" "$NODE" "$(run hostname | sed 's/-[0-9]*$//')"
 is "as the job's user" "$JOB_UID" "$(run id -u)"
@@ -36,8 +36,14 @@ out=$(as_user script -qec 'stty rows 41 cols 101; srun -Q --pty --cloud-type=lxc
 has "of the machine's own" "/dev/pts/" "$out"
 has "as large as the user's" "41 101" "$out"
 has "on stderr, too" "all" "$out"
-keys() { sleep 2; printf 'typed\n'; sleep 1; printf '\003'; sleep 2; }
-out=$(keys | as_user script -qec 'srun -Q --pty --cloud-type=lxc sh -c "trap \"echo interrupted; exit 7\" INT; read line; echo got \$line; sleep 20 & wait"; echo "status $?"' /dev/null)
+# Types when the task has come so far.
+keys() {
+  eventually 60 test -e keys.up; printf 'typed\n'
+  eventually 60 test -e keys.read; sleep 0.5; printf '\003'
+  eventually 60 test -e keys.over
+}
+rm -f keys.*
+out=$(keys | as_user script -qec 'srun -Q --pty --cloud-type=lxc sh -c "trap \"echo interrupted; exit 7\" INT; touch keys.up; read line; echo got \$line; touch keys.read; sleep 200 & wait"; echo "status $?"; touch keys.over' /dev/null)
 has "what is typed reaches the task" "got typed" "$out"
 has "Ctrl-C is the task's" "interrupted" "$out"
 has "and its status is srun's" "status 7" "$out"
@@ -63,9 +69,9 @@ srun -Q sh -c '$CLOUD_ACCESS true; test -x $CLOUD_ACCESS || echo no access scrip
 B
 chown "$JOB_USER" steps.sh
 job=$(as_user sbatch --parsable --wait -o steps.out steps.sh)
-is "the batch script runs on the host, its steps inside" "$(hostname) $NODE-$job $JOB_UID $(hostname)" "$(head -4 steps.out | xargs)"
+is "the batch script runs on the host, its steps inside" "$(hostname) $NODE-$job $JOB_UID $(hostname)" "$(without_waiting <steps.out | head -4 | xargs)"
 job=$(as_user sbatch --parsable --wait -o all.out --cloud-type=lxc --cloud-run=all --wrap 'hostname; id -u')
-is "--cloud-run=all takes the script inside" "$NODE-$job $JOB_UID" "$(xargs <all.out)"
+is "--cloud-run=all takes the script inside" "$NODE-$job $JOB_UID" "$(without_waiting <all.out | xargs)"
 is "--cloud-run=host leaves the task outside, the access script goes in" "$(hostname) $NODE" \
   "$(run --cloud-run=host sh -c 'hostname; $CLOUD_ACCESS hostname' | sed 's/^\('"$NODE"'\)-[0-9]*$/\1/' | xargs)"
 has "without a command it runs a shell, also where the machine has not the user's" "$NODE-" \

@@ -110,23 +110,26 @@ kill "$pid"
 wait "$pid"; is "a prolog that is told to end does not drain the node" 0 $?
 is "and gives back what it had" "" "$(grep ';888010;' "$LEASES")"
 is "and leaves no program behind" "" "$(pgrep -f "$PLAYGROUND/etc/slow")"
+env -i SLURM_JOB_ID=888010 SLURM_JOB_UID="$JOB_UID" SLURMD_NODENAME="$NODE" "$LIBEXEC/epilog" --config "$CONFIG" >/dev/null 2>&1
 # And, where that does not help, kills its group.
 printf '#!/bin/bash\nsleep 98765\ntrue\n' >"$PLAYGROUND/etc/slow"
-setsid env -i SLURM_JOB_ID=888010 SLURM_JOB_UID="$JOB_UID" SLURM_JOB_GID="$(id -g "$JOB_USER")" SLURMD_NODENAME="$NODE" SPANK_cloud_type=lxc \
+setsid env -i SLURM_JOB_ID=888011 SLURM_JOB_UID="$JOB_UID" SLURM_JOB_GID="$(id -g "$JOB_USER")" SLURMD_NODENAME="$NODE" SPANK_cloud_type=lxc \
   "$LIBEXEC/prolog" --config "$CONFIG" >slow.log 2>&1 &
 pid=$!
-eventually 10 pgrep -fx 'sleep 98765' >/dev/null
+eventually 10 pgrep -fx 'sleep 98765' >/dev/null || fail "the second prolog runs no stage: $(cat slow.log)"
 kill -9 -- "-$pid"
 wait "$pid"
 if eventually 10 sh -c "! pgrep -fx 'sleep 98765' >/dev/null"; then ok "what a killed prolog ran ends with it"; else fail "sleep outlives its prolog"; fi
 cat config.saved >"$CONFIG"
-env -i SLURM_JOB_ID=888010 SLURM_JOB_UID="$JOB_UID" SLURMD_NODENAME="$NODE" "$LIBEXEC/epilog" --config "$CONFIG" >/dev/null 2>&1
+env -i SLURM_JOB_ID=888011 SLURM_JOB_UID="$JOB_UID" SLURMD_NODENAME="$NODE" "$LIBEXEC/epilog" --config "$CONFIG" >/dev/null 2>&1
 
 # A machine's root may make groups in what is delegated to it, deeper than any path is long, and
 # hide a process of the host's there.
 if [ -d /sys/fs/cgroup/freezer ]; then
   cat >deep.sh <<'EOF'
-init=$(sed -n 's/^init_pid=//p' "$(dirname "$CLOUD_ACCESS")/state")
+state=$(dirname "$CLOUD_ACCESS")/state
+for _ in $(seq 600); do grep -qs ^phase=ready "$state" && break; sleep 0.1; done
+init=$(sed -n 's/^init_pid=//p' "$state")
 group=/sys/fs/cgroup/freezer$(sed -n 's/.*:freezer://p' "/proc/$init/cgroup")
 nsenter -U -t "$init" -S 0 -G 0 perl -e '
   chdir $ARGV[0] or die "$ARGV[0]: $!\n";
