@@ -263,21 +263,8 @@ class KvmBackend {
   }
 
  private:
-  // There while libvirtd was asked for the domain and has not answered.
+  // See NewDomain.
   static std::string creation_mark(const std::string& work_dir) { return work_dir + "/creating"; }
-
-  void create_domain(const cloud_machine_spec& spec, const std::string& xml, Deadline deadline) {
-    const auto mark = creation_mark(spec.work_dir);
-    if (!std::ofstream{mark}) throw sdk::system_failure(CLOUD_E_NODE, "write " + mark, errno);
-    try {
-      daemon_.create_paused(spec.name, xml, in_seconds(kCreateSeconds, deadline), host_);
-    } catch (const Failure& failure) {
-      // Its answer, and not the lack of one.
-      if (failure.code() == CLOUD_E_NODE) ::unlink(mark.c_str());
-      throw;
-    }
-    ::unlink(mark.c_str());
-  }
 
   // libvirtd may come to a request only after the one who sent it was killed.
   void end_domain(const cloud_machine_ref& ref, Deadline deadline) {
@@ -285,7 +272,7 @@ class KvmBackend {
     constexpr timespec kPause{0, 100'000'000};
     for (int look = 0; look < kLooks; ++look) {
       if (daemon_.destroy(ref.name, in_seconds(kCleanUpSeconds, deadline))) return;
-      if (!fs::exists(creation_mark(ref.work_dir)) || deadline.expired()) return;
+      if (::access(creation_mark(ref.work_dir).c_str(), F_OK) != 0 || deadline.expired()) return;
       ::nanosleep(&kPause, nullptr);
     }
   }
@@ -321,7 +308,8 @@ class KvmBackend {
     }
     const auto xml = domain_xml(spec, plan);
     std::ofstream{std::string{spec.work_dir} + "/domain.xml"} << xml;
-    create_domain(spec, xml, deadline);
+    daemon_.create_paused({spec.name, xml, creation_mark(spec.work_dir)},
+                          in_seconds(kCreateSeconds, deadline), host_);
     try {
       take_over(spec, plan);
       daemon_.resume(spec.name, in_seconds(kResumeSeconds, deadline), host_);

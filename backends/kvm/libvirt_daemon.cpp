@@ -4,9 +4,12 @@
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
+#include <fstream>
 #include <memory>
 #include <spank-cloud/bounded_call.hpp>
 #include <sstream>
@@ -142,19 +145,28 @@ void LibvirtDaemon::define_filter(const std::string& name, const std::string& xm
       deadline, &host, kPatient);
 }
 
-void LibvirtDaemon::create_paused(const std::string& name, const std::string& xml,
-                                  Deadline deadline, const sdk::Host& host) const {
+void LibvirtDaemon::create_paused(const NewDomain& wanted, Deadline deadline,
+                                  const sdk::Host& host) const {
   ask(
-      "start domain " + name,
+      "start domain " + wanted.name,
       [&](virConnect* connection) -> std::string {
-        if (find(connection, name)) {
-          throw Failure{CLOUD_E_NODE,
-                        "libvirt has a domain " + name +
-                            " already, which is left alone: remove it (virsh destroy " + name +
-                            "; virsh undefine " + name + ")"};
+        if (find(connection, wanted.name)) {
+          throw Failure{CLOUD_E_NODE, "libvirt has a domain " + wanted.name +
+                                          " already, which is left alone: remove it (virsh "
+                                          "destroy " +
+                                          wanted.name + "; virsh undefine " + wanted.name + ")"};
         }
-        const Domain made{virDomainCreateXML(connection, xml.c_str(), VIR_DOMAIN_START_PAUSED),
-                          virDomainFree};
+        if (!std::ofstream{wanted.mark}) {
+          throw sdk::system_failure(CLOUD_E_NODE, "write " + wanted.mark, errno);
+        }
+        const Domain made{
+            virDomainCreateXML(connection, wanted.xml.c_str(), VIR_DOMAIN_START_PAUSED),
+            virDomainFree};
+        const auto* error = virGetLastError();
+        // A connection that breaks is no answer.
+        if (made || error == nullptr || error->domain != VIR_FROM_RPC) {
+          ::unlink(wanted.mark.c_str());
+        }
         if (!made) throw failure(CLOUD_E_NODE, "libvirt could not start the machine");
         return {};
       },

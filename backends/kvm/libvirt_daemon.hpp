@@ -15,6 +15,12 @@ struct _virConnect;  // NOLINT(bugprone-reserved-identifier)
 
 namespace cloud::kvm {
 
+struct NewDomain {
+  std::string name;
+  std::string xml;
+  std::string mark;  ///< path of a file that is there while libvirtd is asked and has not answered
+};
+
 class LibvirtDaemon {
  public:
   explicit LibvirtDaemon(std::string uri) : uri_{std::move(uri)} {}
@@ -29,8 +35,7 @@ class LibvirtDaemon {
                      const sdk::Host& host) const;
   /// Starts a transient domain whose processors do not run yet. A domain of that name that is there
   /// already is refused, whosever it is.
-  void create_paused(const std::string& name, const std::string& xml, sdk::Deadline deadline,
-                     const sdk::Host& host) const;
+  void create_paused(const NewDomain& wanted, sdk::Deadline deadline, const sdk::Host& host) const;
   void resume(const std::string& name, sdk::Deadline deadline, const sdk::Host& host) const;
   /// Asks a domain of ours to shut down; false where there is none of that name.
   bool shut_down(const std::string& name, sdk::Deadline deadline, const sdk::Host& host) const;

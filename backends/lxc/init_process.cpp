@@ -37,13 +37,14 @@ sdk::Process find_init(const std::string& cgroup) {
 
 void end_machine(const std::string& name, const std::string& cgroup, const sdk::Host& host) {
   if (cgroup.empty()) return;
+  const auto deadline = sdk::in_seconds(kKillSeconds);
   const auto init = find_init(cgroup);
-  if (!sdk::end_process(init, SIGKILL, sdk::in_seconds(kKillSeconds), host)) {
+  if (!sdk::end_process(init, SIGKILL, deadline, host)) {
     throw sdk::Failure{CLOUD_E_NODE, "the init, process " + std::to_string(init.pid) +
                                          ", of machine '" + name + "' does not die"};
   }
   // A child that the monitor has made by now dies with it.
-  sdk::kill_processes(cgroup + "/monitor", sdk::in_seconds(kKillSeconds), host);
+  for (const auto* group : {"", "/monitor"}) sdk::kill_processes(cgroup + group, deadline, host);
 }
 
 }  // namespace cloud::lxc

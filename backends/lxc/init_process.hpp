@@ -14,8 +14,9 @@ namespace cloud::lxc {
 [[nodiscard]] sdk::Process find_init(const std::string& cgroup);
 
 /// Ends a machine's init by force and then its monitor, which is alone where a start was cut off
-/// before there was an init: it would make one later. Throws CLOUD_E_NODE where the init does not
-/// die, CLOUD_E_TIMEOUT where the monitor does not, and CLOUD_E_CANCELLED.
+/// before there was an init: it would make one later. That monitor is in `<cgroup>` itself until it
+/// enters its own group. Throws CLOUD_E_NODE where the init does not die, CLOUD_E_TIMEOUT where the
+/// monitor does not, and CLOUD_E_CANCELLED.
 void end_machine(const std::string& name, const std::string& cgroup, const sdk::Host& host);
 
 }  // namespace cloud::lxc

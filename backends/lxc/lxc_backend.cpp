@@ -295,7 +295,12 @@ class LxcBackend {
   }
 
   void destroy(const cloud_machine_ref& ref, Deadline) {
-    end_machine(ref.name, ref.cgroup, host_);
+    try {
+      end_machine(ref.name, ref.cgroup, host_);
+    } catch (...) {
+      delete_interface(veth_name(ref.name));
+      throw;
+    }
     // It goes with its network namespace, which a process that is not the machine's may hold.
     delete_interface(veth_name(ref.name));
   }
@@ -371,7 +376,9 @@ class LxcBackend {
     // liblxc 5.0 waits without a limit for a monitor that waits without a limit for an init that
     // was killed while it was being set up.
     const auto start = [&] {
-      if (plan.relative_cgroup) enter_unified(spec.cgroup);
+      // Its monitor is born here and goes to its own group later: whenever the start is cut off, it
+      // is found. And from here liblxc finds no controller to hand on, see choose_cgroup().
+      host_.place(spec.cgroup, ::getpid());
       return std::string{container->start(container.get(), 0, nullptr) ? "started" : "failed"};
     };
     try {
@@ -394,7 +401,7 @@ class LxcBackend {
     try {
       end_machine(spec.name, spec.cgroup, host_);
     } catch (const Failure& failure) {
-      host_.log(CLOUD_WARN, failure.what());
+      if (failure.code() != CLOUD_E_CANCELLED) host_.log(CLOUD_WARN, failure.what());
     }
   }
 

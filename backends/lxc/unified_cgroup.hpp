@@ -13,7 +13,4 @@ namespace cloud::lxc {
 [[nodiscard]] std::optional<std::vector<std::string>> unified_controllers(
     const std::string& cgroup);
 
-/// Moves the calling process into the group. Throws sdk::Failure.
-void enter_unified(const std::string& cgroup);
-
 }  // namespace cloud::lxc

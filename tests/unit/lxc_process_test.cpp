@@ -25,7 +25,6 @@ class LxcProcess : public testing::Test {
     }
     if (folder_.empty()) GTEST_SKIP() << "no cgroup version 2 here, also none beside version 1";
     fs::create_directories(folder_ + "/monitor");
-    engine_.folder = folder_ + "/monitor";
   }
   void TearDown() override {
     if (folder_.empty()) return;
@@ -33,10 +32,11 @@ class LxcProcess : public testing::Test {
     EXPECT_EQ(::rmdir(folder_.c_str()), 0);
   }
 
-  // In the monitor's group; says "up".
-  void start(const std::string& script) {
+  // In the monitor's group, or another; says "up".
+  void start(const std::string& script, const std::string& group = "/monitor") {
+    engine_.folder = folder_ + group;
     const auto started = sdk::start_program(
-        {{"/bin/sh", "-c", script}, cgroup_ + "/monitor", nullptr, {}}, engine_.host());
+        {{"/bin/sh", "-c", script}, cgroup_ + group, nullptr, {}}, engine_.host());
     ASSERT_EQ(sdk::read_line(started.output, sdk::soon(), engine_.host(), "read"), "up");
   }
 
@@ -52,6 +52,14 @@ TEST_F(LxcProcess, AMonitorThatHasNoInitYetIsEnded) {
   end_machine("sc-n1-7", cgroup_, engine_.host());
 
   EXPECT_TRUE(processes_of(cgroup_ + "/monitor").empty());
+}
+
+TEST_F(LxcProcess, SoIsOneThatHasNotEnteredItsGroupYet) {
+  start("echo up; while :; do :; done", "");
+
+  end_machine("sc-n1-7", cgroup_, engine_.host());
+
+  EXPECT_TRUE(processes_of(cgroup_).empty());
 }
 
 TEST_F(LxcProcess, AnInitIsEndedAndItsMonitorToo) {
