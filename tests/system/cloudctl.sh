@@ -63,7 +63,7 @@ END
   # BYTES ANSWER: typed when the console is there, which is left when the answer is.
   type_in_console() {
     : >terminal.out
-    { eventually 60 grep -q 'Ctrl-] detaches' terminal.out; sleep 0.3; printf "$1"
+    { eventually 60 grep -q 'Ctrl-] detaches' terminal.out; sleep 1; printf "$1"
       eventually 60 grep -q "$2" terminal.out; printf '\035'
       eventually 60 grep -q restored terminal.out; } | as_user script -qec "bash $HOME_DIR/terminal-fg.sh" /dev/null >terminal.out
     cat terminal.out

@@ -15,7 +15,7 @@ is "they can differ in their type" "$(sorted $two $one)" "$(het -p main --cloud-
 is "only the first has one" "$(sorted $one $host)" "$(het -p main --cloud-type=lxc hostname : -p second --cloud-create=no hostname)"
 is "only the second has one" "$(sorted $two $host)" "$(het -p main hostname : -p second --cloud-type=lxc hostname)"
 has "they can differ in their image" "tiny,tiny-squashfs" "$(
-  as_user srun -Q -J images -p main --cloud-type=lxc --cloud-run=host sleep 8 : -p second --cloud-type=lxc --cloud-image=tiny-squashfs --cloud-run=host sleep 8 >/dev/null 2>&1 &
+  as_user srun -Q -J images -p main --cloud-type=lxc --cloud-run=host sleep 100 : -p second --cloud-type=lxc --cloud-image=tiny-squashfs --cloud-run=host sleep 100 >/dev/null 2>&1 &
   eventually 20 sh -c "cat $PLAYGROUND/run/*/jobs/*/state 2>/dev/null | grep -c ^image= | grep -qx 2"
   cat "$PLAYGROUND"/run/*/jobs/*/state | sed -n 's/^image=//p' | sort | paste -sd,
   scancel -u "$JOB_USER"; wait)"

@@ -17,7 +17,7 @@ rm -rf --one-file-system "$deep"
 
 # OPTION...: a run in the background, with many machines, and its pid in $run.
 begin_run() {
-  "$check" --live --config "$CONFIG" --user "$JOB_USER" --cycles 1000 "$@" "$backends/cloud_backend_lxc.so" >interrupted.tap &
+  "$check" --live --config "$CONFIG" --user "$JOB_USER" --cycles 200 "$@" "$backends/cloud_backend_lxc.so" >interrupted.tap &
   run=$!
 }
 machine_is_up() {
@@ -31,6 +31,9 @@ for only in life_cycle killed_in_start growth_running; do
   if [ $only = growth_running ]; then machine_is_up; else sleep 0.5; fi
   kill -TERM "$run" 2>/dev/null
   wait "$run"
+  status=$?
+  # A short one may be over before.
+  [ $only != growth_running ] && [ $status = 0 ] || is "$only, interrupted, says by what" 143 $status
   leaves_nothing "$only, interrupted," "$run"
 done
 # Nobody reads on: `| head`.
@@ -39,7 +42,7 @@ mkfifo reader
 "$check" --live --config "$CONFIG" --user "$JOB_USER" --only growth_running "$backends/cloud_backend_lxc.so" >reader &
 run=$!
 head -n 1 reader >/dev/null
-wait "$run"
+wait "$run"; is "a run whose reader has gone ends by that" 141 $?
 leaves_nothing "a run whose reader has gone" "$run"
 # What was killed is cleaned up by the next run.
 begin_run --only growth_running

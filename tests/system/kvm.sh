@@ -265,16 +265,23 @@ virsh undefine "sc-$NODE-$next" >/dev/null
 clean "a foreign domain"
 
 # The keeper dies at any moment of a start.
+killed=0
 for moment in 0.05 0.15 0.3 0.5 0.8 1.2; do
   as_user srun -Q -J killed --mem=700 --cloud-type=kvm sleep 60 >killed.out 2>&1 &
   eventually 20 is_running killed
-  sleep $moment
+  task=$!
   job=$(job_id_of killed)
-  keeper=$(state_of "$job" keeper_pid)
-  [ -z "$keeper" ] || [ "$keeper" = 0 ] || kill -9 "$keeper" 2>/dev/null
-  wait $!
+  for _ in $(seq 500); do
+    keeper=$(state_of "$job" keeper_pid)
+    [ "${keeper:-0}" = 0 ] || break
+    sleep 0.02
+  done
+  sleep $moment
+  if kill -9 "$keeper" 2>/dev/null; then killed=$((killed + 1)); fi
+  wait $task
   scancel "$job" 2>/dev/null
   eventually 20 no_jobs
 done
+is "each keeper was killed" 6 $killed
 clean "keepers killed while guests start"
 finish

@@ -59,22 +59,29 @@ node_is_clean() {
   for node in $NODES; do
     eventually 20 sh -c "sinfo -h -n $node -o %T | sort -u | grep -qxE 'idle|planned'" || left+=" node: $(sinfo -h -n "$node" -o '%N %T %E')"
   done
-  # An epilog is done when the node is idle; Slurm itself and the kernel may need a moment more.
+  # An epilog is done when the node is idle; Slurm itself, the keeper and the kernel may need a moment more.
+  left+=$(what_epilogs_left)
   eventually 10 nothing_is_left || left+=$(what_is_left)
   [ -z "$left" ] || { echo "$left"; return 1; }
 }
 nothing_is_left() { [ -z "$(what_is_left)" ]; }
-what_is_left() {
+what_epilogs_left() {
   local left='' node
   for node in $NODES; do
     # (.kvm is what the backend has found out about the node.)
     left+=$(find "$PLAYGROUND/state/$node/jobs" "$PLAYGROUND/state/$node/machines" "$PLAYGROUND/run/$node/jobs" \
       -mindepth 1 -maxdepth 1 ! -name '.kvm*' 2>/dev/null | sed 's/^/ file:/')
-    left+=$(find /sys/fs/cgroup \( -path "*slurm_$node/uid_*" -o -path "*/${node}_slurmstepd.scope/*" \) -name 'job_*' 2>/dev/null | sed 's/^/ cgroup:/')
   done
   left+=$(grep -v '^#' "$LEASES" | grep -v ';;' | sed 's/^/ lease:/')
-  left+=$(ip -o link | grep -o ' vc[0-9a-f]\{12\}' | sed 's/^/ veth:/')
   left+=$(grep -o " $PLAYGROUND/state[^ ]*" /proc/self/mounts | sed 's/^/ mount:/')
+  echo "$left"
+}
+what_is_left() {
+  local left='' node
+  for node in $NODES; do
+    left+=$(find /sys/fs/cgroup \( -path "*slurm_$node/uid_*" -o -path "*/${node}_slurmstepd.scope/*" \) -name 'job_*' 2>/dev/null | sed 's/^/ cgroup:/')
+  done
+  left+=$(ip -o link | grep -o ' vc[0-9a-f]\{12\}' | sed 's/^/ veth:/')
   left+=$(pgrep -f "$LIBEXEC/keeper" | sed 's/^/ keeper:/')
   echo "$left"
 }

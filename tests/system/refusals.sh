@@ -76,9 +76,9 @@ broken "backend option" "has no option 'writeable'; did you mean 'writable'?" 's
 broken "no lease file" "lease file" "s#iplist.csv#nolist.csv#"
 broken "backend folder" "does not exist" "s#spank-cloud/backends#spank-cloud/nobackends#"
 
-# A second type: machines that only exist on paper, and take 8 s to boot.
+# A second type: machines that only exist on paper, and take 20 s to boot.
 cp "$CONFIG" config.saved
-printf '[backend.null]\nimage = "tiny"\nregistry = "%s/run/null"\nboot_ms = 8000\n' "$PLAYGROUND" >>"$CONFIG"
+printf '[backend.null]\nimage = "tiny"\nregistry = "%s/run/null"\nboot_ms = 20000\n' "$PLAYGROUND" >>"$CONFIG"
 has "srun --help lists the enabled types" "--cloud-type=[kvm|lxc|null]" "$(as_user srun --help)"
 text=$(as_user salloc -Q --cloud-type=lxc srun -Q --cloud-type=null hostname 2>&1)
 has "a step of another type than its job's" "this step asks for --cloud-type=null and its job has a machine of type lxc" "$text"

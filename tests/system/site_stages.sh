@@ -41,8 +41,11 @@ rm -f "$out"
 has "the job runs" "$NODE-" "$(as_user srun -Q --cloud=lxc hostname 2>&1)"
 has "what the original plugin set" "08 cloud=lxc create=yes type=lxc" "$(cat "$out")"
 is "in name order" "08 10" "$(cut -d' ' -f1 "$out" | xargs)"
-is "a daemon of a stage's lives on" sleep "$(cat "/proc/$(cat "$PLAYGROUND/etc/daemon.pid")/comm")"
-kill "$(cat "$PLAYGROUND/etc/daemon.pid")"
+daemon=$(cat "$PLAYGROUND/etc/daemon.pid")
+# It is setsid until it becomes sleep.
+eventually 10 grep -qsx sleep "/proc/$daemon/comm"
+is "a daemon of a stage's lives on" "sleep S" "$(sed 's/^[0-9]* (\(.*\)) \(.\).*/\1 \2/' "/proc/$daemon/stat")"
+kill "$daemon"
 rm -f "$out"
 is "not for a job without a machine" "$(hostname)" "$(as_user srun -Q hostname)"
 is "whose job never saw it" "no" "$(test -e "$out" && echo yes || echo no)"

@@ -81,10 +81,16 @@ for action in restart crash reconfigure; do
   [ $action = crash ] || has "$action in a prolog: the job runs" "$NODE-" "$(cat task.out)"
 
   rm -f "$mark"
-  task sleep 20; task=$!
+  task sleep 300; task=$!
   eventually 30 is_running task
+  state=$PLAYGROUND/run/$NODE/jobs/$(job_id_of task)/state
+  eventually 60 grep -qs phase=ready "$state"
+  init=$(sed -n 's/^init_pid=//p' "$state")
   $action
-  eventually 60 is_running task
+  if eventually 60 is_running task; then ok "$action during a job: it goes on"; else fail "$action during a job: $(squeue -h)"; fi
+  sleep 1
+  is "$action during a job: so does its machine" "$init ready sleep" \
+    "$(sed -n 's/^init_pid=//p; s/^phase=//p' "$state" | sort | xargs) $([ -d "/proc/${init:-none}" ] && echo sleep)"
   scancel -n task
   ends "$action during a job"
 
