@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "core/system/unique_fd.hpp"
+#include "core/system/write_all.hpp"
 
 namespace cloud {
 namespace {
@@ -19,16 +20,6 @@ char harmless(char c) {
 }
 
 }  // namespace
-
-bool write_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const auto count = ::write(fd, text.data(), text.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return false;
-    text.remove_prefix(static_cast<std::size_t>(count));
-  }
-  return true;
-}
 
 Result<void> print_file(const std::string& path, Printing how) {
   const UniqueFd file{::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <string_view>
+#include <string>
 
 #include "core/error.hpp"
 
@@ -16,8 +16,5 @@ struct Printing {
 
 /// Prints a file on stdout. An absent one is an Error with os_errno ENOENT, and no headline.
 [[nodiscard]] Result<void> print_file(const std::string& path, Printing how);
-
-/// All of it to a descriptor, in as many writes as it takes.
-[[nodiscard]] bool write_all(int fd, std::string_view text);
 
 }  // namespace cloud

@@ -12,6 +12,8 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "core/system/write_all.hpp"
+
 namespace cloud {
 namespace {
 
@@ -20,16 +22,6 @@ volatile sig_atomic_t size_changed = 0;
 
 void note(int number) {
   (number == SIGCHLD ? child_changed : size_changed) = 1;
-}
-
-void write_all(int to, const char* data, std::size_t size) {
-  while (size > 0) {
-    const auto count = ::write(to, data, size);
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return;
-    data += count;
-    size -= static_cast<std::size_t>(count);
-  }
 }
 
 }  // namespace
@@ -140,7 +132,7 @@ bool PtyRelay::pass_output() {
   const auto count = ::read(master_.value(), buffer.data(), buffer.size());
   if (count < 0) return errno == EINTR || errno == EAGAIN;
   if (count == 0) return false;
-  write_all(output_, buffer.data(), static_cast<std::size_t>(count));
+  (void)write_all(output_, {buffer.data(), static_cast<std::size_t>(count)});
   return true;
 }
 

@@ -28,6 +28,7 @@
 #include "core/machine/guest_request.hpp"
 #include "core/machine/ssh_command.hpp"
 #include "core/system/unique_fd.hpp"
+#include "core/system/write_all.hpp"
 #include "tools/task_signals.hpp"
 
 namespace cloud {
@@ -104,12 +105,7 @@ Answer ask(const Session& session, const std::string& verb, std::string_view inp
   const pid_t pid =
       start_ssh(session, session.words({"-T"}, verb), read_to.value(), write_from.value());
   write_from.reset();
-  while (!input.empty()) {
-    const auto count = ::write(write_to.value(), input.data(), input.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) break;
-    input.remove_prefix(static_cast<std::size_t>(count));
-  }
+  (void)write_all(write_to.value(), input);
   write_to.reset();
   Answer answer;
   std::array<char, 4096> buffer{};

@@ -10,23 +10,14 @@
 
 #include "core/system/access_list.hpp"
 #include "core/system/unique_fd.hpp"
+#include "core/system/write_all.hpp"
 
 namespace cloud {
 namespace {
 
-Result<void> write_all(int fd, std::string_view content, const std::string& name) {
-  while (!content.empty()) {
-    const auto count = ::write(fd, content.data(), content.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return os_error(Blame::node, "write " + name, errno);
-    content.remove_prefix(static_cast<std::size_t>(count));
-  }
-  return {};
-}
-
 Result<void> fill(int fd, const std::string& name, std::string_view content,
                   const AtomicWrite& how) {
-  if (auto written = write_all(fd, content, name); !written) return written;
+  if (!write_all(fd, content)) return os_error(Blame::node, "write " + name, errno);
   if (how.owner && ::fchown(fd, how.owner->uid, how.owner->gid) != 0) {
     return os_error(Blame::node, "change the owner of " + name, errno);
   }

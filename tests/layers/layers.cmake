@@ -34,7 +34,7 @@ set(layers
     "core/machine/(guest_request|ssh_command)\\.(hpp|cpp)|core/(error|machine/guest_request|machine/ssh_command).hpp"
     "core/(error|job/request|job/published_state)\\.(hpp|cpp)|core/(error|job/request|job/published_state|system/unique_fd).hpp"
     "spank/.*|spank/.*|core/(error|job/request|job/published_state|system/atomic_file).hpp"
-    "tools/(enter|machine_entry|pty_relay|ssh_entry|task_signals)\\..*|tools/(machine_entry|pty_relay|ssh_entry|task_signals).hpp|core/(error|job/published_state|machine/guest_request|machine/ssh_command|system/unique_fd).hpp"
+    "tools/(enter|machine_entry|pty_relay|ssh_entry|task_signals)\\..*|tools/(machine_entry|pty_relay|ssh_entry|task_signals).hpp|core/(error|job/published_state|machine/guest_request|machine/ssh_command|system/(unique_fd|write_all)).hpp"
     "core/.*|core/.*|spank-cloud/backend_abi.h"
     "hooks/.*|hooks/.*|core/.*"
     "tools/backend_check/.*|tools/.*|core/.*|spank-cloud/backend_abi.h"

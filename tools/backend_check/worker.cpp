@@ -17,6 +17,8 @@
 #include <utility>
 
 #include "core/job/cgroup.hpp"
+#include "core/machine/keeper_lock.hpp"
+#include "core/system/write_all.hpp"
 #include "tools/backend_check/stage.hpp"
 #include "tools/backend_check/verdict.hpp"
 
@@ -25,7 +27,7 @@ namespace {
 
 Result<void> take_role(Role role, const std::string& cgroup) {
   if (role == Role::hook) return {};
-  const auto own = cgroup + "/keeper";
+  const auto own = keeper_cgroup(cgroup);
   if (auto made = create_cgroup(own); !made) return made;
   if (auto placed = enter_cgroup(own, ::getpid()); !placed) return placed;
   // JUSTIFICATION: as the keeper does it: what is mounted for the machine is seen by it alone.
@@ -54,13 +56,7 @@ Result<void> take_role(Role role, const std::string& cgroup) {
     const auto result = body();
     answer = result ? "o" + *result : "e" + result.error().message;
   }
-  std::string_view rest{answer};
-  while (!rest.empty()) {
-    const auto count = ::write(to, rest.data(), rest.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) break;
-    rest.remove_prefix(static_cast<std::size_t>(count));
-  }
+  (void)write_all(to, answer);
   ::_exit(0);
 }
 
