@@ -16,10 +16,9 @@ int main(int argc, char** argv) {
     return 2;
   }
   const auto file = std::filesystem::absolute(argv[1]);
-  constexpr std::size_t kPrefix = std::char_traits<char>::length("cloud_backend_");
-  const auto stem = file.stem().string();
-  const auto table = cloud::load_unowned_backend_table(
-      file.string(), stem.size() > kPrefix ? stem.substr(kPrefix) : stem);
+  const auto name = cloud::backend_name(file.string());
+  const auto table =
+      cloud::load_unowned_backend_table(file.string(), name.value_or(file.stem().string()));
   if (!table) {
     std::fprintf(stderr, "backend-manual: %s\n", table.error().message.c_str());
     return 1;

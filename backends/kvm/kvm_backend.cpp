@@ -225,8 +225,7 @@ class KvmBackend {
       if (failure.code() == CLOUD_E_CANCELLED) throw;
       host_.log(CLOUD_WARN, failure.what() + std::string{"; ending its QEMU instead"});
     }
-    kill_process(process);
-    (void)sdk::has_ended(process, in_seconds(kKillSeconds), host_);
+    (void)sdk::end_process(process, SIGKILL, in_seconds(kKillSeconds), host_);
   }
 
   void destroy(const cloud_machine_ref& ref, Deadline deadline) {
@@ -240,8 +239,7 @@ class KvmBackend {
     }
     pid_t stays = 0;
     for (const auto& process : processes_of_machine(ref)) {
-      kill_process(process);
-      if (!sdk::has_ended(process, in_seconds(kKillSeconds), host_)) stays = process.pid;
+      if (!sdk::end_process(process, SIGKILL, in_seconds(kKillSeconds), host_)) stays = process.pid;
     }
     servers_.end(ref.name);
     remove_libvirt_cgroups(ref.name);
@@ -398,11 +396,7 @@ class KvmBackend {
   std::vector<GuestMount> share_folders(const cloud_machine_spec& spec, DomainPlan& plan) {
     std::vector<GuestMount> mounts;
     if (spec.mount_count == 0) return mounts;
-    const auto& user = *spec.user;
-    std::vector<std::uint32_t> own_gids{user.gid};
-    own_gids.insert(own_gids.end(), user.groups, user.groups + user.group_count);
-    const sdk::UserNamespace user_namespace{user, sdk::make_id_map({user.uid}, spec.subid_first),
-                                            sdk::make_id_map(own_gids, spec.subid_first)};
+    const sdk::UserNamespace user_namespace{spec};
     for (std::size_t i = 0; i < spec.mount_count; ++i) {
       const auto& mount = spec.mounts[i];
       const auto tag = "mount" + std::to_string(i);
@@ -410,7 +404,7 @@ class KvmBackend {
       const auto server = start_virtiofs_server(
           {virtiofsd_, socket, std::string{spec.work_dir} + "/" + tag + ".log", mount.source_fd,
            mount.read_only != 0},
-          user, user_namespace);
+          *spec.user, user_namespace);
       servers_.add(spec.name, server);
       host_.place(std::string{spec.cgroup} + "/machine", server);
       plan.shares.push_back({tag, socket});

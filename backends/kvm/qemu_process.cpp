@@ -81,8 +81,7 @@ sdk::Process remembered_process(const std::string& work_dir) {
   // Compared after the descriptor is open: it cannot come to mean another process.
   if (!found.pidfd || start_time(found.pid) != began) return {};
   // It may have ended, and libvirtd not have seen it yet.
-  pollfd ended{found.pidfd.value(), POLLIN, 0};
-  if (::poll(&ended, 1, 0) == 1) return {};
+  if (sdk::is_over(found)) return {};
   return found;
 }
 

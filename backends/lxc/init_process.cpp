@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends/lxc/init_process.hpp"
 
-#include <poll.h>
 #include <signal.h>
 
 #include <fstream>
@@ -29,8 +28,7 @@ sdk::Process find_init(const std::string& cgroup) {
     if (child == 0) continue;
     auto init = sdk::open_process(child, [&](pid_t pid) { return child_of(monitor) == pid; });
     // It may have ended, and its monitor not have waited for it yet.
-    pollfd ended{init.pidfd.value(), POLLIN, 0};
-    if (init && ::poll(&ended, 1, 0) == 0) return init;
+    if (!sdk::is_over(init)) return init;
   }
   return {};
 }

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -84,6 +85,8 @@ class Backend {
 
 /// `<dir>/cloud_backend_<name>.so`
 [[nodiscard]] std::string backend_file(const std::string& dir, const std::string& name);
+/// NAME of ".../cloud_backend_NAME.so"; std::nullopt of a file that is called otherwise.
+[[nodiscard]] std::optional<std::string> backend_name(const std::string& file);
 /// The names of the files of that kind in a folder, sorted; they may be wrong in any way.
 [[nodiscard]] std::vector<std::string> backend_names_in(const std::string& dir);
 

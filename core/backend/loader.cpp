@@ -152,15 +152,21 @@ Result<const cloud_backend_v1*> load_unowned_backend_table(const std::string& re
   return load_checked(real, name, "");
 }
 
-std::vector<std::string> backend_names_in(const std::string& dir) {
+std::optional<std::string> backend_name(const std::string& file) {
   constexpr std::string_view kPrefix = "cloud_backend_";
+  const fs::path path{file};
+  const auto stem = path.stem().string();
+  if (path.extension() != ".so" || !stem.starts_with(kPrefix)) return std::nullopt;
+  return stem.substr(kPrefix.size());
+}
+
+std::vector<std::string> backend_names_in(const std::string& dir) {
   std::vector<std::string> found;
   std::error_code problem;
   for (fs::directory_iterator entry{dir, problem}; !problem && entry != fs::directory_iterator{};
        entry.increment(problem)) {
-    const auto stem = entry->path().stem().string();
-    if (entry->path().extension() != ".so" || !stem.starts_with(kPrefix)) continue;
-    found.push_back(one_line(stem.substr(kPrefix.size()).c_str(), 80));
+    const auto name = backend_name(entry->path().string());
+    if (name) found.push_back(one_line(name->c_str(), 80));
   }
   std::sort(found.begin(), found.end());
   return found;

@@ -13,10 +13,10 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
-#include <thread>
 
 #include "core/job/cgroup_path.hpp"
 #include "core/job/cgroup_tree.hpp"
+#include "core/job/cgroup_value.hpp"
 #include "core/job/record_store.hpp"
 #include "core/system/atomic_file.hpp"
 #include "core/system/unique_fd.hpp"
@@ -66,13 +66,6 @@ bool is_slurms(const CgroupHierarchy& hierarchy) {
   return false;
 }
 
-bool write_value(const std::string& file, std::string_view value) {
-  const UniqueFd fd{::open(file.c_str(), O_WRONLY | O_CLOEXEC)};
-  // One call: the kernel takes each as a value of its own.
-  return fd &&
-         ::write(fd.value(), value.data(), value.size()) == static_cast<ssize_t>(value.size());
-}
-
 // One level of a group. libcgroup copies nothing from a parent, so a cpuset is filled here.
 Result<void> create_level(const CgroupHierarchy& hierarchy, const std::string& path) {
   struct stat existing {};
@@ -108,7 +101,7 @@ Result<void> create_level(const CgroupHierarchy& hierarchy, const std::string& p
 }
 
 Result<void> enter_folder(const std::string& folder, pid_t pid) {
-  if (write_value(folder + "/cgroup.procs", std::to_string(pid))) return {};
+  if (write_cgroup_value(folder + "/cgroup.procs", std::to_string(pid))) return {};
   return os_error(Blame::node, "move process " + std::to_string(pid) + " into cgroup " + folder,
                   errno);
 }

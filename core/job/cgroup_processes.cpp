@@ -11,6 +11,7 @@
 
 #include "core/job/cgroup_hierarchy.hpp"
 #include "core/job/cgroup_tree.hpp"
+#include "core/job/cgroup_value.hpp"
 #include "core/system/atomic_file.hpp"
 #include "core/system/unique_fd.hpp"
 
@@ -53,16 +54,6 @@ FoundProcesses find_processes(const std::string& path) {
   return found;
 }
 
-bool write_value(const UniqueFd& file, std::string_view value) {
-  // One call: the kernel takes each as a value of its own.
-  return file &&
-         ::write(file.value(), value.data(), value.size()) == static_cast<ssize_t>(value.size());
-}
-
-bool write_value(const std::string& file, std::string_view value) {
-  return write_value(UniqueFd{::open(file.c_str(), O_WRONLY | O_CLOEXEC)}, value);
-}
-
 // The machine's root may have frozen groups of its own.
 void thaw(const CgroupHierarchy& hierarchy, const std::string& path) {
   if (!hierarchy.is_v2() && !hierarchy.has("freezer")) return;
@@ -70,8 +61,8 @@ void thaw(const CgroupHierarchy& hierarchy, const std::string& path) {
   [[maybe_unused]] const bool all =
       visit_cgroups(hierarchy.mount_point + path, [&](const CgroupVisit& at) {
         const auto* file = hierarchy.is_v2() ? "cgroup.freeze" : "freezer.state";
-        write_value(UniqueFd{::openat(at.group, file, O_WRONLY | O_CLOEXEC)},
-                    hierarchy.is_v2() ? "0" : "THAWED");
+        write_cgroup_value(UniqueFd{::openat(at.group, file, O_WRONLY | O_CLOEXEC)},
+                           hierarchy.is_v2() ? "0" : "THAWED");
       });
 }
 
@@ -80,7 +71,7 @@ void freeze(const CgroupHierarchy& hierarchy, const std::string& path) {
   constexpr int kPolls = 100;
   if (hierarchy.is_v2() || !hierarchy.has("freezer")) return;
   const auto file = hierarchy.mount_point + path + "/freezer.state";
-  if (!write_value(file, "FROZEN")) return;
+  if (!write_cgroup_value(file, "FROZEN")) return;
   for (int poll = 0; poll < kPolls; ++poll) {
     const auto state = read_file(file, 64);
     // One in an uninterruptible sleep holds it up, and cannot fork either.
@@ -108,7 +99,7 @@ Result<void> kill_cgroup(const std::string& path, std::chrono::milliseconds limi
     }
     for (const auto& hierarchy : hierarchies) {
       if (!hierarchy.is_v2() || is_inside) continue;
-      write_value(hierarchy.mount_point + path + "/cgroup.kill", "1");
+      write_cgroup_value(hierarchy.mount_point + path + "/cgroup.kill", "1");
     }
     for (const auto pid : found.pids) {
       if (pid != ::getpid()) ::kill(pid, SIGKILL);

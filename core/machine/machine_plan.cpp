@@ -57,7 +57,7 @@ Result<std::vector<BackendSetting>> settings_of_image(const SiteConfig& config,
 
 // For messages: those that are for the type and in a format that it takes.
 std::string usable_images(const SiteConfig& config, const std::string& type) {
-  const auto table = load_backend_table(config.backend_dir, type, config.backend(type)->notes);
+  const auto table = load_backend_table(config.backend_dir, type, config.backend_notes());
   return config.image_names(type, [&](const ImageConfig& image) {
     return !table || takes_image_format(**table, image.format);
   });

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 #include <string_view>
 
 #include "tools/backend_check/process_tree.hpp"
@@ -28,12 +27,8 @@ bool has_ended(const UniqueFd& process) {
 
 // Whether it has not stopped yet, nor ended.
 bool may_run(pid_t pid) {
-  std::ifstream file{"/proc/" + std::to_string(pid) + "/stat"};
-  std::string text;
-  std::getline(file, text);
-  const auto end = text.rfind(") ");
-  return end != std::string::npos &&
-         std::string_view{"TZX"}.find(text[end + 2]) == std::string_view::npos;
+  const char state = state_of(pid);
+  return state != '\0' && std::string_view{"TZX"}.find(state) == std::string_view::npos;
 }
 
 }  // namespace

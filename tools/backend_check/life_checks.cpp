@@ -181,12 +181,7 @@ Verdict list(Bench& bench) {
   if (!lived) return lived.error();
   const auto seen = trial->as_hook(names_it);
   if (!seen) return Error{seen.error()}.within("in a fresh process");
-  const auto ended = trial->as_hook([&](Subject& subject) -> Result<std::string> {
-    if (auto done = trial->destroy(subject); !done) return std::move(done).error();
-    return std::string{};
-  });
-  if (!ended) return ended.error();
-  return trial->look();
+  return trial->destroy_and_look();
 }
 
 }  // namespace

@@ -4,8 +4,8 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
-#include <string_view>
 
+#include "core/backend/backend.hpp"
 #include "tools/backend_check/check.hpp"
 #include "tools/backend_check/stage.hpp"
 #include "tools/backend_check/suite.hpp"
@@ -42,15 +42,6 @@ std::vector<Check> all_checks(bool live) {
 int refuse(const std::string& reason) {
   std::fprintf(stderr, "cloud-backend-check: %s\n", reason.c_str());
   return kUsage;
-}
-
-// "NAME" of ".../cloud_backend_NAME.so".
-std::string backend_name(const std::string& file) {
-  constexpr std::string_view kBegin = "cloud_backend_";
-  const std::filesystem::path path{file};
-  const auto stem = path.stem().string();
-  if (path.extension() != ".so" || !stem.starts_with(kBegin)) return {};
-  return stem.substr(kBegin.size());
 }
 
 Result<std::vector<Check>> chosen_checks(const Options& options) {
@@ -93,7 +84,7 @@ int check_backend(const Options& options) {
   std::error_code problem;
   bench.target.file = std::filesystem::canonical(options.file, problem).string();
   if (problem) return refuse(options.file + ": " + problem.message());
-  bench.target.name = backend_name(options.file);
+  bench.target.name = backend_name(options.file).value_or("");
   if (bench.target.name.empty()) {
     return refuse(options.file + ": a backend's file is called cloud_backend_NAME.so");
   }

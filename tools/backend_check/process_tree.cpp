@@ -27,15 +27,27 @@ std::string content_of(const std::string& path) {
   return text ? *std::move(text) : std::string{};
 }
 
-bool read_process(const std::string& folder, ProcessEntry& entry) {
+struct Stat {
+  char state = '\0';
+  pid_t parent = 0;
+};
+
+Stat read_stat(const std::string& folder) {
   const auto text = content_of(folder + "/stat");
   // The command's name, in parentheses, may hold anything.
   const auto end = text.rfind(')');
-  if (end == std::string::npos) return false;
+  Stat stat;
+  if (end == std::string::npos) return stat;
   std::istringstream rest{text.substr(end + 1)};
-  std::string state;
-  rest >> state >> entry.parent;
-  entry.is_zombie = state == "Z" || state == "X";
+  rest >> stat.state >> stat.parent;
+  return stat;
+}
+
+bool read_process(const std::string& folder, ProcessEntry& entry) {
+  const auto stat = read_stat(folder);
+  if (stat.state == '\0') return false;
+  entry.parent = stat.parent;
+  entry.is_zombie = stat.state == 'Z' || stat.state == 'X';
   entry.command = content_of(folder + "/cmdline");
   std::replace(entry.command.begin(), entry.command.end(), '\0', ' ');
   while (entry.command.ends_with(' ')) entry.command.pop_back();
@@ -43,6 +55,10 @@ bool read_process(const std::string& folder, ProcessEntry& entry) {
 }
 
 }  // namespace
+
+char state_of(pid_t pid) {
+  return read_stat("/proc/" + std::to_string(pid)).state;
+}
 
 std::vector<ProcessEntry> all_processes() {
   std::vector<ProcessEntry> found;

@@ -15,6 +15,9 @@ struct ProcessEntry {
   std::string command;  ///< its arguments, separated by blanks; "" where it has none
 };
 
+/// The letter that proc(5) has for its state, such as 'R', 'T' or 'Z'; '\0' where it has ended.
+[[nodiscard]] char state_of(pid_t pid);
+
 /// The processes that /proc shows.
 [[nodiscard]] std::vector<ProcessEntry> all_processes();
 

@@ -92,6 +92,12 @@ inline bool is_first_of_namespace(pid_t pid) {
   return {};
 }
 
+/// Whether the process has ended by now, also where nobody has waited for it yet.
+[[nodiscard]] inline bool is_over(const Process& process) noexcept {
+  pollfd wanted{process.pidfd.value(), POLLIN, 0};
+  return !process || ::poll(&wanted, 1, 0) == 1;
+}
+
 /// Whether the process ended before the deadline. Throws CLOUD_E_CANCELLED.
 [[nodiscard]] inline bool has_ended(const Process& process, Deadline deadline, const Host& host) {
   constexpr std::int64_t kPollMs = 100;
