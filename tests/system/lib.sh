@@ -42,6 +42,8 @@ eventually() {
 no_jobs() { [ -z "$(squeue -h -o %A)" ]; }
 # RELEASE: whether the kernel is that or newer.
 has_linux() { printf '%s\n' "$1" "$(uname -r)" | sort -C -V; }
+# prolog|epilog NAME action|exec VALUE: a stage's table.
+stage() { printf '[[%s.stage]]\nname = "%s"\n%s = "%s"\n' "$@"; }
 job_id_of() { squeue -h -n "$1" -o %A; }
 is_running() { [ "$(squeue -h -n "$1" -o %t)" = R ]; }
 

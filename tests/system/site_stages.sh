@@ -17,24 +17,14 @@ echo "10 $(basename "$0")" >>$out
 EOF
 echo 'exit 3' >"$scripts/.hidden"
 chmod 755 "$scripts"/*
-cat >>"$CONFIG" <<EOF
-[[prolog.stage]]
-name = "site"
-exec = "$scripts"
-undo = "$PLAYGROUND/etc/undo"
-[[prolog.stage]]
-name = "address"
-action = "lease-address"
-[[prolog.stage]]
-name = "machine"
-action = "create-machine"
-[[epilog.stage]]
-name = "machine"
-action = "destroy-machine"
-[[epilog.stage]]
-name = "address"
-action = "release-address"
-EOF
+{
+  stage prolog site exec "$scripts"
+  echo "undo = '$PLAYGROUND/etc/undo'"
+  stage prolog address action lease-address
+  stage prolog machine action create-machine
+  stage epilog machine action destroy-machine
+  stage epilog address action release-address
+} >>"$CONFIG"
 printf '#!/bin/bash\necho undone >>%s\n' "$out" >"$PLAYGROUND/etc/undo"
 chmod 755 "$PLAYGROUND/etc/undo"
 rm -f "$out"

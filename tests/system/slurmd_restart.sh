@@ -14,26 +14,14 @@ trap cleanup EXIT
 # A stage of the site's that takes its time, before the machine is made and before it is destroyed.
 printf '#!/bin/bash\necho "$SLURM_JOB_ID" >>%s\nsleep 4\n' "$mark" >"$slow"
 chmod 755 "$slow"
-cat >>"$CONFIG" <<EOF
-[[prolog.stage]]
-name = "address"
-action = "lease-address"
-[[prolog.stage]]
-name = "slow"
-exec = "$slow"
-[[prolog.stage]]
-name = "machine"
-action = "create-machine"
-[[epilog.stage]]
-name = "slow"
-exec = "$slow"
-[[epilog.stage]]
-name = "machine"
-action = "destroy-machine"
-[[epilog.stage]]
-name = "address"
-action = "release-address"
-EOF
+{
+  stage prolog address action lease-address
+  stage prolog slow exec "$slow"
+  stage prolog machine action create-machine
+  stage epilog slow exec "$slow"
+  stage epilog machine action destroy-machine
+  stage epilog address action release-address
+} >>"$CONFIG"
 
 # SIGNAL
 end_slurmd() {

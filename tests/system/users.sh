@@ -95,17 +95,11 @@ has "a mount of a file" harmless "$(as_user srun -Q --cloud-type=lxc --cloud-mou
 printf '#!/bin/bash\nsleep 98764\n' >"$PLAYGROUND/etc/slow"
 chmod 755 "$PLAYGROUND/etc/slow"
 cp "$CONFIG" config.saved
-cat >>"$CONFIG" <<EOF
-[[prolog.stage]]
-name = "address"
-action = "lease-address"
-[[prolog.stage]]
-name = "slow"
-exec = "$PLAYGROUND/etc/slow"
-[[prolog.stage]]
-name = "machine"
-action = "create-machine"
-EOF
+{
+  stage prolog address action lease-address
+  stage prolog slow exec "$PLAYGROUND/etc/slow"
+  stage prolog machine action create-machine
+} >>"$CONFIG"
 env -i SLURM_JOB_ID=888010 SLURM_JOB_UID="$JOB_UID" SLURM_JOB_GID="$(id -g "$JOB_USER")" SLURMD_NODENAME="$NODE" SPANK_cloud_type=lxc \
   "$LIBEXEC/prolog" --config "$CONFIG" >slow.log 2>&1 &
 pid=$!

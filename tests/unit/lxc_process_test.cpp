@@ -3,46 +3,36 @@
 // What is left of a machine whose start was cut off, against the kernel.
 #include <gmock/gmock.h>
 
-#include <filesystem>
 #include <spank-cloud/program.hpp>
 
 #include "backends/lxc/init_process.hpp"
 #include "tests/unit/fake_engine.hpp"
+#include "tests/unit/test_cgroup.hpp"
 
 namespace cloud::lxc {
 namespace {
 
-namespace fs = std::filesystem;
 using sdk::processes_of;
 
 class LxcProcess : public testing::Test {
  protected:
   void SetUp() override {
     if (::geteuid() != 0) GTEST_SKIP() << "makes a control group, and this is not root";
-    cgroup_ = "/spank-cloud-lxc-test-" + std::to_string(::getpid());
-    for (const auto* root : {"/sys/fs/cgroup/unified", "/sys/fs/cgroup"}) {
-      if (fs::exists(std::string{root} + "/cgroup.procs")) folder_ = root + cgroup_;
-    }
-    if (folder_.empty()) GTEST_SKIP() << "no cgroup version 2 here, also none beside version 1";
-    fs::create_directories(folder_ + "/monitor");
+    if (!group_.make("lxc-test", "/monitor")) GTEST_SKIP() << sdk::TestCgroup::kMissing;
   }
-  void TearDown() override {
-    if (folder_.empty()) return;
-    EXPECT_EQ(::rmdir((folder_ + "/monitor").c_str()), 0);
-    EXPECT_EQ(::rmdir(folder_.c_str()), 0);
-  }
+  void TearDown() override { group_.remove(); }
 
   // In the monitor's group, or another; says "up".
   void start(const std::string& script, const std::string& group = "/monitor") {
-    engine_.folder = folder_ + group;
+    engine_.folder = group_.folder() + group;
     const auto started = sdk::start_program(
         {{"/bin/sh", "-c", script}, cgroup_ + group, nullptr, {}}, engine_.host());
     ASSERT_EQ(sdk::read_line(started.output, sdk::soon(), engine_.host(), "read"), "up");
   }
 
   sdk::FakeEngine engine_;
-  std::string cgroup_;
-  std::string folder_;
+  sdk::TestCgroup group_;
+  const std::string& cgroup_ = group_.name();
 };
 
 TEST_F(LxcProcess, AMonitorThatHasNoInitYetIsEnded) {

@@ -11,6 +11,7 @@
 #include "tests/unit/fake_engine.hpp"
 #include "tests/unit/sdk_user.hpp"
 #include "tests/unit/temporary_folder.hpp"
+#include "tests/unit/test_cgroup.hpp"
 
 namespace cloud::sdk {
 namespace {
@@ -36,13 +37,8 @@ class SdkContainer : public testing::Test {
  protected:
   void SetUp() override {
     if (::geteuid() != 0) GTEST_SKIP() << "takes the ids of others, and this is not root";
-    cgroup_ = "/spank-cloud-sdk-container-" + std::to_string(::getpid());
-    for (const auto* root : {"/sys/fs/cgroup/unified", "/sys/fs/cgroup"}) {
-      if (fs::exists(std::string{root} + "/cgroup.procs")) folder_ = root + cgroup_;
-    }
-    if (folder_.empty()) GTEST_SKIP() << "no cgroup version 2 here, also none beside version 1";
-    fs::create_directories(folder_ + "/machine");
-    engine_.folder = folder_ + "/machine";
+    if (!group_.make("sdk-container", "/machine")) GTEST_SKIP() << TestCgroup::kMissing;
+    engine_.folder = group_.folder() + "/machine";
     spec_.name = "sc-n1-7";
     spec_.cgroup = cgroup_.c_str();
     spec_.user = &user_;
@@ -50,10 +46,9 @@ class SdkContainer : public testing::Test {
     ref_.cgroup = cgroup_.c_str();
   }
   void TearDown() override {
-    if (folder_.empty()) return;
+    if (group_.folder().empty()) return;
     kill_processes(cgroup_ + "/machine", soon(), Host{&nothing_});
-    EXPECT_EQ(::rmdir((folder_ + "/machine").c_str()), 0);
-    EXPECT_EQ(::rmdir(folder_.c_str()), 0);
+    group_.remove();
   }
 
   // Each call is one of another process's: nothing is remembered.
@@ -73,8 +68,8 @@ class SdkContainer : public testing::Test {
   FakeEngine engine_;
   cloud_host nothing_{};
   cloud_user user_ = some_user();
-  std::string cgroup_;
-  std::string folder_;
+  TestCgroup group_;
+  const std::string& cgroup_ = group_.name();
   cloud_machine_spec spec_{};
   cloud_machine_ref ref_{};
 };

@@ -12,6 +12,7 @@
 #include "tests/unit/fake_engine.hpp"
 #include "tests/unit/sdk_user.hpp"
 #include "tests/unit/temporary_folder.hpp"
+#include "tests/unit/test_cgroup.hpp"
 
 namespace cloud::sdk {
 namespace {
@@ -127,21 +128,13 @@ class SdkProcess : public SdkProgram {
   void SetUp() override {
     SdkProgram::SetUp();
     if (IsSkipped()) return;
-    name_ = "/spank-cloud-sdk-test-" + std::to_string(::getpid());
-    for (const auto* root : {"/sys/fs/cgroup/unified", "/sys/fs/cgroup"}) {
-      if (fs::exists(std::string{root} + "/cgroup.procs")) folder_ = root + name_;
-    }
-    if (folder_.empty()) GTEST_SKIP() << "no cgroup version 2 here, also none beside version 1";
-    fs::create_directory(folder_);
-    engine_.folder = folder_;
+    if (!group_.make("sdk-test")) GTEST_SKIP() << TestCgroup::kMissing;
+    engine_.folder = group_.folder();
   }
-  void TearDown() override {
-    if (folder_.empty()) return;
-    EXPECT_EQ(::rmdir(folder_.c_str()), 0);
-  }
+  void TearDown() override { group_.remove(); }
 
-  std::string name_;
-  std::string folder_;
+  TestCgroup group_;
+  const std::string& name_ = group_.name();
 };
 
 TEST_F(SdkProcess, IsFoundThroughItsGroupAndKilled) {
