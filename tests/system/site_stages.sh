@@ -13,7 +13,9 @@ EOF
 cat >"$scripts/10_second" <<EOF
 #!/bin/bash
 echo "10 $(basename "$0")" >>$out
-(setsid sleep 300 & echo \$! >$PLAYGROUND/etc/daemon.pid)   # a daemon that keeps stdout open, as screen does
+# A daemon that keeps stdout open, as screen does. It has left the script's group, which ends with the script.
+(setsid sleep 300 & echo \$! >$PLAYGROUND/etc/daemon.pid
+ until [ "\$(cut -d' ' -f5 /proc/\$!/stat)" = \$! ]; do sleep 0.01; done)
 EOF
 echo 'exit 3' >"$scripts/.hidden"
 chmod 755 "$scripts"/*
