@@ -11,6 +11,7 @@
 
 #include <cerrno>
 #include <fstream>
+#include <spank-cloud/base/uninterrupted.hpp>
 #include <thread>
 
 #include "core/job/cgroup.hpp"
@@ -37,8 +38,7 @@ UniqueFd open_pidfd(std::int64_t pid) {
 }
 
 bool has_ended(const UniqueFd& pidfd, std::chrono::milliseconds wait) {
-  pollfd wanted{pidfd.value(), POLLIN, 0};
-  return ::poll(&wanted, 1, static_cast<int>(wait.count())) == 1;
+  return is_ready_within(pidfd.value(), POLLIN, wait);
 }
 
 std::string own_cgroups() {

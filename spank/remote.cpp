@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <spank-cloud/base/uninterrupted.hpp>
 #include <sstream>
 #include <vector>
 
@@ -251,8 +252,7 @@ void start_keeper(spank_t spank, const Installation& installation) {
   }
   // The parent half of the keeper ends as soon as the other is in the job's cgroup.
   int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
+  uninterrupted([&] { return ::waitpid(pid, &status, 0); });
   if (status != 0) {
     slurm_error("spank_cloud: the keeper of job %u did not start", job_id);
     publish_failure(dir,

@@ -22,6 +22,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <optional>
+#include <spank-cloud/base/uninterrupted.hpp>
 #include <string_view>
 #include <thread>
 
@@ -81,8 +82,7 @@ pid_t start_ssh(const Session& session, const std::vector<std::string>& words, i
 
 int wait_for(pid_t pid) {
   int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
+  uninterrupted([&] { return ::waitpid(pid, &status, 0); });
   return status;
 }
 

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <spank-cloud/backend.hpp>
+#include <spank-cloud/base/uninterrupted.hpp>
 
 namespace cloud::kvm {
 
@@ -33,8 +34,10 @@ sdk::Descriptor connect_console(const std::string& path) {
     throw sdk::system_failure(CLOUD_E_NODE, "open the console " + path, errno);
   }
   std::memcpy(address.sun_path, name.c_str(), name.size() + 1);
-  if (::connect(console.value(), reinterpret_cast<const sockaddr*>(&address), sizeof address) !=
-      0) {
+  const auto join = [&] {
+    return ::connect(console.value(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  };
+  if (uninterrupted(join) != 0) {
     throw sdk::system_failure(CLOUD_E_NODE, "connect to the console " + path, errno);
   }
   return console;

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <spank-cloud/base/uninterrupted.hpp>
 #include <spank-cloud/bounded_call.hpp>
 #include <spank-cloud/descriptor.hpp>
 #include <stdexcept>
@@ -106,11 +107,24 @@ struct Refusal : std::runtime_error {
 
 template <typename... Argument>
 int ask(const Descriptor& of, const char* what, unsigned long request, Argument... argument) {
-  const int answer = ::ioctl(of.value(), request, argument...);
+  const int answer = uninterrupted([&] { return ::ioctl(of.value(), request, argument...); });
   if (answer < 0) {
     throw Failure{CLOUD_E_NODE, std::string{"KVM refuses "} + what + ": " + std::strerror(errno)};
   }
   return answer;
+}
+
+// A KVM_RUN comes back at a signal; one that came just before it is followed by the next.
+void interrupt_every_50_ms() {
+  struct sigaction action {};
+  action.sa_handler = [](int) {};
+  ::sigaction(SIGALRM, &action, nullptr);
+  sigset_t set;
+  ::sigemptyset(&set);
+  ::sigaddset(&set, SIGALRM);
+  ::sigprocmask(SIG_UNBLOCK, &set, nullptr);
+  const itimerval period{{0, 50000}, {0, 50000}};
+  ::setitimer(ITIMER_REAL, &period, nullptr);
 }
 
 class Guest {
@@ -119,8 +133,8 @@ class Guest {
     vm_ = Descriptor{ask(kvm, "a virtual machine (KVM_CREATE_VM)", KVM_CREATE_VM, 0UL)};
     // Where Intel's processors without unrestricted guests need pages, out of the guest's way.
     std::uint64_t identity = 0xfffbc000;
-    (void)::ioctl(vm_.value(), KVM_SET_IDENTITY_MAP_ADDR, &identity);
-    (void)::ioctl(vm_.value(), KVM_SET_TSS_ADDR, 0xfffbd000UL);
+    (void)uninterrupted([&] { return ::ioctl(vm_.value(), KVM_SET_IDENTITY_MAP_ADDR, &identity); });
+    (void)uninterrupted([&] { return ::ioctl(vm_.value(), KVM_SET_TSS_ADDR, 0xfffbd000UL); });
     ask(vm_, "an interrupt controller (KVM_CREATE_IRQCHIP)", KVM_CREATE_IRQCHIP, 0UL);
     lay_out_memory();
     vcpu_ = Descriptor{ask(vm_, "a processor (KVM_CREATE_VCPU)", KVM_CREATE_VCPU, 0UL)};
@@ -132,6 +146,9 @@ class Guest {
 
   // The child that does all this ends right after it; the mappings go with it.
   std::string run() {
+    // Not before: making a virtual machine can take longer than the period on a busy node, and KVM
+    // gives it up at every signal.
+    interrupt_every_50_ms();
     const auto end = milliseconds(CLOCK_MONOTONIC) + kClockMs;
     for (;;) {
       const int result = ::ioctl(vcpu_.value(), KVM_RUN, 0UL);
@@ -213,8 +230,11 @@ class Guest {
     Listed<kvm_msrs, kvm_msr_entry> msrs{1};
     msrs->nmsrs = 1;
     msrs->entries[0].index = kArchCapabilities;
-    if (::ioctl(kvm_.value(), KVM_GET_MSRS, msrs.get()) != 1) msrs->entries[0].data = 0;
-    if (::ioctl(vcpu_.value(), KVM_SET_MSRS, msrs.get()) != 1) {
+    const auto tell = [&](const Descriptor& of, unsigned long request) {
+      return uninterrupted([&] { return ::ioctl(of.value(), request, msrs.get()); });
+    };
+    if (tell(kvm_, KVM_GET_MSRS) != 1) msrs->entries[0].data = 0;
+    if (tell(vcpu_, KVM_SET_MSRS) != 1) {
       throw Refusal{"KVM refuses the MSR 0x10a that it announces, and QEMU ends there"};
     }
   }
@@ -255,19 +275,6 @@ class Guest {
   std::uint8_t stage_ = kReset;
 };
 
-// A KVM_RUN comes back at a signal; one that came just before it is followed by the next.
-void interrupt_every_50_ms() {
-  struct sigaction action {};
-  action.sa_handler = [](int) {};
-  ::sigaction(SIGALRM, &action, nullptr);
-  sigset_t set;
-  ::sigemptyset(&set);
-  ::sigaddset(&set, SIGALRM);
-  ::sigprocmask(SIG_UNBLOCK, &set, nullptr);
-  const itimerval period{{0, 50000}, {0, 50000}};
-  ::setitimer(ITIMER_REAL, &period, nullptr);
-}
-
 std::string try_guest() {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   const Descriptor kvm{::open("/dev/kvm", O_RDWR | O_CLOEXEC)};
@@ -275,7 +282,6 @@ std::string try_guest() {
   if (::ioctl(kvm.value(), KVM_GET_API_VERSION, 0UL) != KVM_API_VERSION) {
     return "/dev/kvm is not KVM of API version 12";
   }
-  interrupt_every_50_ms();
   try {
     return Guest{kvm}.run();
   } catch (const Refusal& refusal) {

@@ -3,16 +3,17 @@
 
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <memory>
 #include <spank-cloud/bounded_call.hpp>
 #include <sstream>
+#include <thread>
 
 #include "backends/kvm/domain_xml.hpp"
 
@@ -49,8 +50,7 @@ Connection connect(const std::string& uri, int attempts) {
     if (attempt == attempts) {
       throw failure(CLOUD_E_NODE, "libvirtd cannot be reached at " + uri);
     }
-    const timespec nap{0, 250000000};
-    ::nanosleep(&nap, nullptr);
+    std::this_thread::sleep_for(std::chrono::milliseconds{250});
   }
 }
 

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <spank-cloud/base/uninterrupted.hpp>
 #include <spank-cloud/bounded_call.hpp>
 #include <string_view>
 #include <vector>
@@ -143,8 +144,7 @@ void make_overlay(const std::string& qemu_img, const cloud_image& image, const s
       ::_exit(127);
     }
     int status = 0;
-    while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
+    uninterrupted([&] { return ::waitpid(pid, &status, 0); });
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
       throw Failure{CLOUD_E_NODE,
                     qemu_img + " could not make the overlay " + path + " (is the disk full?)"};

@@ -18,6 +18,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <spank-cloud/base/uninterrupted.hpp>
 #include <spank-cloud/descriptor.hpp>
 
 namespace cloud::kvm {
@@ -139,8 +140,7 @@ void VirtiofsServers::end(const std::string& machine) noexcept {
     if (owner != machine) continue;
     // Our children: the number is theirs until they are waited for.
     ::kill(pid, SIGKILL);
-    while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
-    }
+    uninterrupted([&] { return ::waitpid(pid, nullptr, 0); });
   }
   servers_.erase(std::remove_if(servers_.begin(), servers_.end(),
                                 [&](const auto& server) { return server.first == machine; }),

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <spank-cloud/backend.hpp>
+#include <spank-cloud/base/uninterrupted.hpp>
 #include <spank-cloud/descriptor.hpp>
 
 namespace cloud::lxc {
@@ -49,9 +50,11 @@ int ask_kernel(Request& request, unsigned short type) {
   request.header.nlmsg_type = type;
   request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
   const Descriptor socket{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)};
-  if (!socket || ::send(socket.value(), &request, sizeof request, 0) < 0) return errno;
+  const auto send = [&] { return ::send(socket.value(), &request, sizeof request, 0); };
+  if (!socket || uninterrupted(send) < 0) return errno;
   Answer answer{};
-  if (::recv(socket.value(), &answer, sizeof answer, 0) < 0) return errno;
+  const auto receive = [&] { return ::recv(socket.value(), &answer, sizeof answer, 0); };
+  if (uninterrupted(receive) < 0) return errno;
   return answer.header.nlmsg_type == NLMSG_ERROR ? -answer.error.error : EPROTO;
 }
 

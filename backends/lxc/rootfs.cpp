@@ -10,6 +10,7 @@
 
 #include <cerrno>
 #include <spank-cloud/backend.hpp>
+#include <spank-cloud/base/uninterrupted.hpp>
 
 #include "backends/lxc/loop_device.hpp"
 
@@ -76,7 +77,8 @@ int open_on_overlay(int root, const std::string& path) {
   open_how how{};
   how.flags = O_PATH | O_CLOEXEC;
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
-  return static_cast<int>(::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how));
+  return static_cast<int>(
+      uninterrupted([&] { return ::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how); }));
 }
 
 }  // namespace

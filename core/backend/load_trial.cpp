@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstring>
 #include <set>
+#include <spank-cloud/base/uninterrupted.hpp>
 
 #include "core/system/atomic_file.hpp"
 #include "core/system/file_version.hpp"
@@ -56,15 +57,9 @@ Result<void> run_trial(const std::string& path, const std::function<void()>& loa
   if (child < 0) return os_error(Blame::node, "fork", errno);
   if (child == 0) be_the_trial(load, parent);
   const UniqueFd pidfd{static_cast<int>(::syscall(SYS_pidfd_open, child, 0))};
-  pollfd wanted{pidfd.value(), POLLIN, 0};
-  bool is_late = false;
   // Without a descriptor nothing tells when it is late.
-  while (pidfd) {
-    const int ready = ::poll(&wanted, 1, kLimitMs);
-    if (ready < 0 && errno == EINTR) continue;
-    is_late = ready == 0;
-    break;
-  }
+  const bool is_late =
+      pidfd && !is_ready_within(pidfd.value(), POLLIN, std::chrono::milliseconds{kLimitMs});
   if (is_late) ::kill(child, SIGKILL);
   int status = 0;
   while (::waitpid(child, &status, 0) < 0) {

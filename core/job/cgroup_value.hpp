@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <spank-cloud/base/uninterrupted.hpp>
 #include <string>
 #include <string_view>
 
@@ -14,8 +15,9 @@ namespace cloud {
 /// Writes one value to an open file of a group. False and errno where the kernel refuses it.
 inline bool write_cgroup_value(const UniqueFd& file, std::string_view value) {
   // One call: the kernel takes each as a value of its own.
+  const auto size = static_cast<ssize_t>(value.size());
   return file &&
-         ::write(file.value(), value.data(), value.size()) == static_cast<ssize_t>(value.size());
+         uninterrupted([&] { return ::write(file.value(), value.data(), value.size()); }) == size;
 }
 
 inline bool write_cgroup_value(const std::string& file, std::string_view value) {

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cerrno>
+#include <spank-cloud/base/uninterrupted.hpp>
 #include <string_view>
 #include <thread>
 
@@ -24,11 +25,6 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kPause = 100ms;
 constexpr auto kKnock = 500ms;
 constexpr std::uint16_t kSshPort = 22;
-
-bool is_ready(int fd, short events, std::chrono::milliseconds limit) {
-  pollfd wanted{fd, events, 0};
-  return ::poll(&wanted, 1, static_cast<int>(limit.count())) == 1;
-}
 
 std::string in_seconds(std::chrono::steady_clock::duration time) {
   return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(time).count()) + " s";
@@ -150,7 +146,8 @@ BootWatch::Answer BootWatch::knock() const {
   if (!socket) return Answer::silent;
   if (::connect(socket.value(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     if (errno == ECONNREFUSED) return Answer::refused;
-    if (errno != EINPROGRESS || !is_ready(socket.value(), POLLOUT, kKnock)) return Answer::silent;
+    if (errno != EINPROGRESS || !is_ready_within(socket.value(), POLLOUT, kKnock))
+      return Answer::silent;
     int problem = 0;
     socklen_t size = sizeof problem;
     ::getsockopt(socket.value(), SOL_SOCKET, SO_ERROR, &problem, &size);
@@ -158,8 +155,9 @@ BootWatch::Answer BootWatch::knock() const {
     if (problem != 0) return Answer::silent;
   }
   std::array<char, 4> greeting{};
-  if (!is_ready(socket.value(), POLLIN, kKnock)) return Answer::silent;
-  const auto count = ::recv(socket.value(), greeting.data(), greeting.size(), 0);
+  if (!is_ready_within(socket.value(), POLLIN, kKnock)) return Answer::silent;
+  const auto count =
+      uninterrupted([&] { return ::recv(socket.value(), greeting.data(), greeting.size(), 0); });
   const bool is_ssh = count == 4 && std::string_view{greeting.data(), 4} == "SSH-";
   return is_ssh ? Answer::ssh : Answer::silent;
 }

@@ -17,6 +17,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <spank-cloud/base/uninterrupted.hpp>
 #include <vector>
 
 #include "core/machine/last_line.hpp"
@@ -182,8 +183,10 @@ Result<UniqueFd> connect_to(const std::string& dir, const std::string& name) {
   const auto address = address_of(folder, dir, name);
   if (!address) return address.error();
   UniqueFd socket = local_socket();
-  if (!socket || ::connect(socket.value(), reinterpret_cast<const sockaddr*>(&*address),
-                           sizeof *address) != 0) {
+  const auto join = [&] {
+    return ::connect(socket.value(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address);
+  };
+  if (!socket || uninterrupted(join) != 0) {
     return os_error(Blame::node, "connect to " + dir + "/" + name, errno);
   }
   return socket;

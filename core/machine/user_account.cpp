@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <spank-cloud/base/uninterrupted.hpp>
 #include <vector>
 
 namespace cloud {
@@ -98,7 +99,8 @@ Result<UniqueFd> open_as_user(const MachineUser& user, const std::string& path,
   how.flags = O_PATH | O_CLOEXEC;
   // The magic links of /proc/self would lead to what this process, root's, has open.
   how.resolve = RESOLVE_NO_MAGICLINKS;
-  UniqueFd file{static_cast<int>(::syscall(SYS_openat2, AT_FDCWD, path.c_str(), &how, sizeof how))};
+  UniqueFd file{static_cast<int>(uninterrupted(
+      [&] { return ::syscall(SYS_openat2, AT_FDCWD, path.c_str(), &how, sizeof how); }))};
   if (!file) return os_error(Blame::user, what + " " + path, errno);
   struct stat status {};
   if (::fstat(file.value(), &status) != 0) return os_error(Blame::user, path, errno);

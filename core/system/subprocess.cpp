@@ -13,6 +13,7 @@
 
 #include <array>
 #include <cerrno>
+#include <spank-cloud/base/uninterrupted.hpp>
 
 #include "core/system/unique_fd.hpp"
 
@@ -77,14 +78,12 @@ bool become(const Credentials& user) {
 
 // Waits until the process ends or the time is up; true when it ended.
 bool wait_for(int pidfd, std::chrono::milliseconds limit) {
-  pollfd wanted{pidfd, POLLIN, 0};
-  return ::poll(&wanted, 1, static_cast<int>(limit.count())) == 1;
+  return is_ready_within(pidfd, POLLIN, limit);
 }
 
 Outcome reap(pid_t pid, int options = 0) {
   int status = 0;
-  while (::waitpid(pid, &status, options) < 0 && errno == EINTR) {
-  }
+  uninterrupted([&] { return ::waitpid(pid, &status, options); });
   if (WIFSIGNALED(status)) return {Outcome::Kind::signalled, WTERMSIG(status)};
   return {Outcome::Kind::exited, WEXITSTATUS(status)};
 }

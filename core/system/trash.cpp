@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <spank-cloud/base/uninterrupted.hpp>
 
 #include "core/system/atomic_file.hpp"
 #include "core/system/tree_removal.hpp"
@@ -28,7 +29,7 @@ Result<void> empty(const std::string& trash, int lock_operation) {
     if (errno == ENOENT) return {};
     return os_error(Blame::node, "open " + trash, errno);
   }
-  if (::flock(folder.value(), lock_operation) != 0) {
+  if (uninterrupted([&] { return ::flock(folder.value(), lock_operation); }) != 0) {
     if (errno == EWOULDBLOCK) return {};
     return os_error(Blame::node, "lock " + trash, errno);
   }

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <memory>
+#include <spank-cloud/base/uninterrupted.hpp>
 #include <string_view>
 
 #include "core/system/unique_fd.hpp"
@@ -35,7 +36,8 @@ Result<Folder> open_folder(int parent, const char* name, const std::string& path
   open_how how{};
   how.flags = kFolder;
   how.resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH;
-  UniqueFd fd{static_cast<int>(::syscall(SYS_openat2, parent, name, &how, sizeof how))};
+  UniqueFd fd{static_cast<int>(
+      uninterrupted([&] { return ::syscall(SYS_openat2, parent, name, &how, sizeof how); }))};
   if (!fd && errno == EXDEV) return mount_point(path);
   if (!fd) return os_error(Blame::node, "open " + path, errno);
   // Who has it as working directory makes nothing there any more while it is emptied.

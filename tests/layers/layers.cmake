@@ -25,20 +25,22 @@ set(doors
     "CLI/.*|tools/.*")
 # Our own headers, by who includes them; the first row that matches the file counts.
 set(layers
+    # The primitives below all else of ours, which core and the programs use, too.
+    "sdk/include/spank-cloud/base/.*|spank-cloud/base/.*"
     "sdk/include/spank-cloud/container_backend.hpp|spank-cloud/(backend|process|program|registry).hpp"
-    "sdk/include/.*|spank-cloud/(backend_abi.h|(backend|descriptor|id_map|image_file).hpp)"
+    "sdk/include/.*|spank-cloud/(backend_abi.h|(base/.*|backend|descriptor|id_map|image_file).hpp)"
     "backends/lxc/.*|(backends/lxc|spank-cloud)/.*"
     "backends/null/.*|(backends/null|spank-cloud)/.*"
-    "backends/kvm/guest/.*|backends/kvm/guest/.*|core/(error|machine/guest_request|system/unique_fd).hpp"
+    "backends/kvm/guest/.*|backends/kvm/guest/.*|core/(error|machine/guest_request|system/unique_fd).hpp|spank-cloud/base/.*"
     "backends/kvm/.*|(backends/kvm|spank-cloud)/.*"
     "core/machine/(guest_request|ssh_command)\\.(hpp|cpp)|core/(error|machine/guest_request|machine/ssh_command).hpp"
     "core/(error|job/request|job/published_state)\\.(hpp|cpp)|core/(error|job/request|job/published_state|system/unique_fd).hpp"
-    "spank/.*|spank/.*|core/(error|job/request|job/published_state|system/atomic_file).hpp"
-    "tools/(enter|machine_entry|pty_relay|ssh_entry|task_signals)\\..*|tools/(machine_entry|pty_relay|ssh_entry|task_signals).hpp|core/(error|job/published_state|machine/guest_request|machine/ssh_command|system/(unique_fd|write_all)).hpp"
-    "core/.*|core/.*|spank-cloud/backend_abi.h"
-    "hooks/.*|hooks/.*|core/.*"
-    "tools/backend_check/.*|tools/.*|core/.*|spank-cloud/backend_abi.h"
-    "tools/.*|tools/.*|core/.*")
+    "spank/.*|spank/.*|core/(error|job/request|job/published_state|system/atomic_file).hpp|spank-cloud/base/.*"
+    "tools/(enter|machine_entry|pty_relay|ssh_entry|task_signals)\\..*|tools/(machine_entry|pty_relay|ssh_entry|task_signals).hpp|core/(error|job/published_state|machine/guest_request|machine/ssh_command|system/(unique_fd|write_all)).hpp|spank-cloud/base/.*"
+    "core/.*|core/.*|spank-cloud/(backend_abi.h|base/.*)"
+    "hooks/.*|hooks/.*|core/.*|spank-cloud/base/.*"
+    "tools/backend_check/.*|tools/.*|core/.*|spank-cloud/(backend_abi.h|base/.*)"
+    "tools/.*|tools/.*|core/.*|spank-cloud/base/.*")
 
 file(GLOB_RECURSE files RELATIVE ${ROOT} ${ROOT}/core/*.?pp ${ROOT}/spank/*.?pp ${ROOT}/hooks/*.?pp
      ${ROOT}/tools/*.?pp ${ROOT}/backends/*.?pp ${ROOT}/sdk/include/*.h ${ROOT}/sdk/include/*.hpp)

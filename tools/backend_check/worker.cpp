@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <spank-cloud/base/uninterrupted.hpp>
 #include <utility>
 
 #include "core/job/cgroup.hpp"
@@ -101,8 +102,7 @@ bool Worker::has_ended() const noexcept {
 
 Result<std::string> Worker::wait() {
   int status = 0;
-  while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
-  }
+  uninterrupted([&] { return ::waitpid(pid_, &status, 0); });
   pid_ = -1;
   const auto size = ::lseek(answer_.value(), 0, SEEK_END);
   std::string answer(static_cast<std::size_t>(std::max<off_t>(size, 0)), '\0');
@@ -115,8 +115,7 @@ Result<std::string> Worker::wait() {
 
 void Worker::kill(bool whole_group) {
   ::kill(whole_group ? -pid_ : pid_, SIGKILL);
-  while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
-  }
+  uninterrupted([&] { return ::waitpid(pid_, nullptr, 0); });
   pid_ = -1;
 }
 

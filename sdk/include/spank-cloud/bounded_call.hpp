@@ -19,6 +19,7 @@
 #include <cerrno>
 #include <functional>
 #include <spank-cloud/backend.hpp>
+#include <spank-cloud/base/uninterrupted.hpp>
 #include <spank-cloud/descriptor.hpp>
 #include <string>
 #include <system_error>
@@ -75,16 +76,10 @@ class KilledChild {
   ~KilledChild() {
     ::kill(pid_, SIGKILL);
     // One that waits for a file system or a device does not even die: it is left behind.
-    constexpr int kPatienceMs = 5000;
+    constexpr std::chrono::seconds kPatience{5};
     const Descriptor process{static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0))};
-    pollfd ended{process.value(), POLLIN, 0};
-    for (;;) {
-      const int count = process ? ::poll(&ended, 1, kPatienceMs) : 1;
-      if (count == 0) return;
-      if (count > 0 || errno != EINTR) break;
-    }
-    while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
-    }
+    if (process && !is_ready_within(process.value(), POLLIN, kPatience)) return;
+    uninterrupted([&] { return ::waitpid(pid_, nullptr, 0); });
   }
   KilledChild(const KilledChild&) = delete;
   KilledChild& operator=(const KilledChild&) = delete;

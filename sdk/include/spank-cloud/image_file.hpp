@@ -25,11 +25,12 @@ namespace sdk {
   how.flags = flags | O_CLOEXEC;
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
   // EAGAIN: something was renamed meanwhile, anywhere on the host, and ".." could not be trusted.
+  // EINTR: a signal.
   constexpr int kAttempts = 1000;
   for (int attempt = 1;; ++attempt) {
     const auto file =
         static_cast<int>(::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how));
-    if (file >= 0 || errno != EAGAIN || attempt == kAttempts) return file;
+    if (file >= 0 || (errno != EAGAIN && errno != EINTR) || attempt == kAttempts) return file;
   }
 }
 

@@ -18,6 +18,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <spank-cloud/backend.hpp>
+#include <spank-cloud/base/uninterrupted.hpp>
 #include <spank-cloud/descriptor.hpp>
 #include <string>
 #include <vector>
@@ -98,10 +99,7 @@ inline void take_defaults(const ProgramPipes& pipes) noexcept {
 
 template <typename Value>
 std::size_t read_report(const Descriptor& from, Value& value) {
-  ssize_t count = 0;
-  do {
-    count = ::read(from.value(), &value, sizeof value);
-  } while (count < 0 && errno == EINTR);
+  const ssize_t count = uninterrupted([&] { return ::read(from.value(), &value, sizeof value); });
   return count < 0 ? 0 : static_cast<std::size_t>(count);
 }
 
@@ -128,14 +126,13 @@ std::size_t read_report(const Descriptor& from, Value& value) {
   }
   pipes.report_write = Descriptor{};
   pipes.output_write = Descriptor{};
-  while (::waitpid(between, nullptr, 0) < 0 && errno == EINTR) {
-  }
+  uninterrupted([&] { return ::waitpid(between, nullptr, 0); });
   StartedProgram started;
   if (detail::read_report(pipes.report_read, started.pid) != sizeof started.pid) {
     throw Failure{CLOUD_E_NODE, "start " + program.argv.front() + ": fork failed"};
   }
   host.place(program.cgroup, started.pid);
-  if (::write(pipes.go_write.value(), "g", 1) != 1) {
+  if (uninterrupted([&] { return ::write(pipes.go_write.value(), "g", 1); }) != 1) {
     throw system_failure(CLOUD_E_NODE, "start " + program.argv.front(), errno);
   }
   int problem = 0;

@@ -14,6 +14,7 @@
 #include <array>
 #include <cerrno>
 #include <spank-cloud/backend.hpp>
+#include <spank-cloud/base/uninterrupted.hpp>
 #include <spank-cloud/descriptor.hpp>
 #include <spank-cloud/id_map.hpp>
 #include <string>
@@ -101,12 +102,8 @@ inline UserNamespace::UserNamespace(const cloud_user& user, const std::vector<Id
   { const Descriptor closed{std::move(write_end)}; }
   int problem = EIO;
   // The holder is a process of the user's, who can stop it.
-  pollfd answer{read_end.value(), POLLIN, 0};
-  int answered = 0;
-  do {
-    answered = ::poll(&answer, 1, detail::kNamespaceAnswerMs);
-  } while (answered < 0 && errno == EINTR);
-  if (answered != 1) {
+  const std::chrono::milliseconds limit{detail::kNamespaceAnswerMs};
+  if (!is_ready_within(read_end.value(), POLLIN, limit)) {
     problem = ETIMEDOUT;
   } else if (::read(read_end.value(), &problem, sizeof problem) !=
              static_cast<ssize_t>(sizeof problem)) {
@@ -124,16 +121,14 @@ inline UserNamespace::UserNamespace(const cloud_user& user, const std::vector<Id
     if (!fd_) throw system_failure(CLOUD_E_NODE, "open " + path(), errno);
   } catch (...) {
     ::kill(holder_, SIGKILL);
-    while (::waitpid(holder_, nullptr, 0) < 0 && errno == EINTR) {
-    }
+    uninterrupted([&] { return ::waitpid(holder_, nullptr, 0); });
     throw;
   }
 }
 
 inline UserNamespace::~UserNamespace() {
   ::kill(holder_, SIGKILL);
-  while (::waitpid(holder_, nullptr, 0) < 0 && errno == EINTR) {
-  }
+  uninterrupted([&] { return ::waitpid(holder_, nullptr, 0); });
 }
 
 inline std::string UserNamespace::path() const {
