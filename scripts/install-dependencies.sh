@@ -6,7 +6,7 @@ dependency_packages="g++ cmake ninja-build pkg-config libgtest-dev libgmock-dev 
  slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge busybox-static squashfs-tools iproute2 procps
  bsdutils util-linux mmdebstrap strace perl-base clang clang-format clang-tidy bubblewrap groff-base qemu-system-x86 qemu-system-common
  qemu-utils ovmf kmod e2fsprogs cgroup-tools libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients libvirt-dev ebtables iptables
- nftables libpugixml-dev libarchive-dev libssl-dev openssh-client openssh-server"
+ nftables libpugixml-dev libarchive-dev libssl-dev openssh-client openssh-server bats bats-assert bats-support"
 # What images/build needs.
 image_packages="mmdebstrap busybox-static kmod cpio zstd e2fsprogs qemu-utils fdisk dosfstools mtools grub-common
  grub-pc-bin grub-efi-amd64-bin"
@@ -24,17 +24,18 @@ install_dependencies() {
   fi
   echo "installing$missing"
   apt-get update -qq -o Acquire::Retries=3
-  # A package's own daemons shall not start: everything here runs instances of its own.
-  local policy=/usr/sbin/policy-rc.d
-  if [ ! -e $policy ]; then
-    printf '#!/bin/sh\nexit 101\n' >$policy
-    chmod 755 $policy
-  else
-    policy=''
-  fi
-  # shellcheck disable=SC2086
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o Acquire::Retries=3 --no-install-recommends $missing >/dev/null
-  local status=$?
-  [ -z "$policy" ] || rm -f "$policy"
+  # A package's own daemons must not start: everything here runs instances of its own.
+  local status=0
+  (
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e $policy ]; then
+      trap 'rm -f $policy' EXIT
+      trap 'exit 130' INT TERM HUP
+      printf '#!/bin/sh\nexit 101\n' >$policy
+      chmod 755 $policy
+    fi
+    # shellcheck disable=SC2086
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o Acquire::Retries=3 --no-install-recommends $missing >/dev/null
+  ) || status=$?
   return $status
 }

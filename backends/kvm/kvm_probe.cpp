@@ -279,7 +279,8 @@ std::string try_guest() {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   const Descriptor kvm{::open("/dev/kvm", O_RDWR | O_CLOEXEC)};
   if (!kvm) return std::string{"/dev/kvm cannot be opened: "} + std::strerror(errno);
-  if (::ioctl(kvm.value(), KVM_GET_API_VERSION, 0UL) != KVM_API_VERSION) {
+  const auto version = [&] { return ::ioctl(kvm.value(), KVM_GET_API_VERSION, 0UL); };
+  if (uninterrupted(version) != KVM_API_VERSION) {
     return "/dev/kvm is not KVM of API version 12";
   }
   try {

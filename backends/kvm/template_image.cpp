@@ -48,7 +48,8 @@ void check_owner_of_folders(const cloud_image& image, const std::string& path) {
 }
 
 Descriptor open_checked(const cloud_image& image, const std::string& path) {
-  Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)};
+  Descriptor file{uninterrupted(
+      [&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW); })};
   if (!file) {
     const int number = errno;
     throw Failure{CLOUD_E_CONFIG,

@@ -7,13 +7,14 @@
 
 #include <cerrno>
 #include <spank-cloud/backend.hpp>
+#include <spank-cloud/base/uninterrupted.hpp>
 
 namespace cloud::lxc {
 
 using sdk::system_failure;
 
 LoopDevice attach_loop_device(const std::string& file) {
-  const Descriptor image{::open(file.c_str(), O_RDONLY | O_CLOEXEC)};
+  const Descriptor image{uninterrupted([&] { return ::open(file.c_str(), O_RDONLY | O_CLOEXEC); })};
   if (!image) throw system_failure(CLOUD_E_CONFIG, "open image " + file, errno);
   const Descriptor control{::open("/dev/loop-control", O_RDWR | O_CLOEXEC)};
   if (!control) throw system_failure(CLOUD_E_NODE, "open /dev/loop-control", errno);

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <spank-cloud/backend.hpp>
 #include <spank-cloud/base/uninterrupted.hpp>
+#include <spank-cloud/image_file.hpp>
 
 #include "backends/lxc/loop_device.hpp"
 
@@ -36,8 +37,10 @@ void make_layer_folder(const std::string& path, std::uint32_t owner) {
 // A copy of the mount at `path`, read-only and with the machine's ids, mounted at `target`.
 void mount_mapped(const std::string& path, const std::string& target, const cloud_image& image,
                   int user_namespace) {
-  const Descriptor tree{static_cast<int>(
-      ::syscall(SYS_open_tree, -1, path.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC))};
+  const auto clone = [&] {
+    return ::syscall(SYS_open_tree, -1, path.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+  };
+  const Descriptor tree{static_cast<int>(uninterrupted(clone))};
   if (!tree) throw system_failure(CLOUD_E_CONFIG, "open image " + std::string{image.path}, errno);
   mount_attr attributes{};
   attributes.attr_set = MOUNT_ATTR_IDMAP | MOUNT_ATTR_RDONLY;
@@ -74,11 +77,7 @@ void mount_image(const cloud_machine_spec& spec, const std::string& lower, int u
 
 // Fails with EXDEV where the path leads into something that is mounted on the overlay.
 int open_on_overlay(int root, const std::string& path) {
-  open_how how{};
-  how.flags = O_PATH | O_CLOEXEC;
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
-  return static_cast<int>(
-      uninterrupted([&] { return ::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how); }));
+  return sdk::open_in_root(root, path, O_PATH, RESOLVE_NO_XDEV);
 }
 
 }  // namespace

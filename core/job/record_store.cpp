@@ -51,7 +51,8 @@ Result<void> lock_exclusively(int fd, const std::string& what, std::chrono::mill
   const auto deadline = std::chrono::steady_clock::now() + wait;
   for (;;) {
     if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return {};
-    if (errno != EWOULDBLOCK && errno != EINTR) return os_error(Blame::node, "lock " + what, errno);
+    if (errno == EINTR) continue;
+    if (errno != EWOULDBLOCK) return os_error(Blame::node, "lock " + what, errno);
     if (std::chrono::steady_clock::now() >= deadline) {
       return Error{Blame::node, "another program has held the lock of " + what + " for " +
                                     std::to_string(wait.count() / 1000) + " s"};

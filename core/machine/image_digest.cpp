@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <chrono>
 #include <memory>
+#include <spank-cloud/base/uninterrupted.hpp>
 #include <vector>
 
 #include "core/job/record_store.hpp"
@@ -70,7 +71,8 @@ Result<std::string> remembered_digest(const std::string& path, const std::string
   if (auto locked = lock_exclusively(lock.value(), note, kOthersRead); !locked) {
     return std::move(locked).error();
   }
-  const UniqueFd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  const UniqueFd file{
+      uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); })};
   struct stat status {};
   if (!file || ::fstat(file.value(), &status) != 0) {
     return os_error(Blame::site, "open image " + path, errno);

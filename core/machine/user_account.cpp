@@ -110,7 +110,10 @@ Result<UniqueFd> open_as_user(const MachineUser& user, const std::string& path,
   // O_PATH asks for no right on the file itself.
   const int wanted = S_ISDIR(status.st_mode) ? X_OK : R_OK;
   const auto link = "/proc/self/fd/" + std::to_string(file.value());
-  if (::syscall(SYS_faccessat2, AT_FDCWD, link.c_str(), wanted, AT_EACCESS) != 0) {
+  const auto ask = [&] {
+    return ::syscall(SYS_faccessat2, AT_FDCWD, link.c_str(), wanted, AT_EACCESS);
+  };
+  if (uninterrupted(ask) != 0) {
     return os_error(Blame::user, what + " " + path, errno);
   }
   return file;

@@ -5,12 +5,10 @@
 # other. CHECK is cloud-backend-check, ZOO the folder with the zoo's shared objects.
 set -euo pipefail
 check=$1 zoo=$2
-[ "$(id -u)" = 0 ] || { echo "skipped: needs root"; exit 77; }
-# Below a folder that root alone can change, as the backends' own.
-work=/var/lib/spank-cloud-zoo-$$
-# And what one of the zoo is there to leave.
-trap 'rm -rf --one-file-system "$work"; rm -f /run/sc-*-*-*.scratch' EXIT
-mkdir -p "$work"
+slowness=${CLOUD_TEST_SLOWNESS:-1}
+# In a cell, and below a folder that root alone can change, as the backends' own.
+work=/var/lib/spank-cloud-zoo
+mkdir "$work"
 
 # NAME|CHECKS THAT REFUSE IT|PART OF THE REASON|OPTIONS. With --only, others refuse it, too: it is wrong everywhere.
 zoo_list() {
@@ -33,7 +31,7 @@ destroys_once|twice unknown_machine deadlines hung_machine|a second time: destro
 starts_twice|twice|a second time, CLOUD_E_NODE was due: start() answered CLOUD_OK|
 prints|footprint|start(): it printed 'starting'|
 forgets_in_list|list|in a fresh process: list() names a running machine 0 times|
-needs_its_memory|other_process list killed_in_open killed_in_probe killed_in_start killed_in_wait_ready killed_in_info killed_in_list killed_in_stop killed_in_destroy killed_in_close|there is left: process|
+needs_its_memory|other_process list @killed|there is left: process|
 leaves_process|killed_in_start|there is left: process|
 outside_cgroup|cgroup|and not below|
 gives_no_reason|messages|it gives no message|
@@ -71,10 +69,13 @@ ends_its_process|life_cycle|ended with exit status 3 in prepare()|--only=life_cy
 END
 }
 
-# One of the list, in a folder of its own; prints what is wrong.
+# NUMBER NAME: one of the list, in a folder of its own; prints what is wrong.
 try() {
-  local name wanted reason options home=$work/$1 status=0 refused problems=''
-  IFS='|' read -r name wanted reason options < <(zoo_list | grep "^$1|")
+  local number=$1 name=$2 wanted reason options home=$work/$2 status=0 refused problems='' began=${EPOCHREALTIME/./} took
+  IFS='|' read -r name wanted reason options < <(zoo_list | grep "^$name|")
+  # Killed in every call but those that only prepare.
+  wanted=${wanted/@killed/$(printf 'killed_in_%s ' open probe start wait_ready info list stop destroy close)}
+  wanted=${wanted% }
   mkdir -p "$home"
   # Where nobody answers.
   printf '#IP;SLURM_JOB_ID;USED\n127.0.0.99;;\n' >"$home/iplist.csv"
@@ -92,28 +93,35 @@ $([ "$name" != claims_ssh ] || printf 'pool = "nowhere"\n\n[pool.nowhere]\nfile 
 [image.none]
 path = "/"
 END
-  [[ $options == *--limit* ]] || options+=" --limit=120"
+  [[ $options == *--limit* ]] || options+=" --limit=$((120 * slowness))"
   # shellcheck disable=SC2086
-  timeout 240 "$check" --live --not-installed --config "$home/cloud.toml" $options \
+  timeout $((240 * slowness)) "$check" --live --not-installed --config "$home/cloud.toml" $options \
     "$zoo/cloud_backend_$name.so" >"$home/tap" 2>"$home/err" || status=$?
   refused=$(sed -n 's/^not ok [0-9]* - \([a-z_]*\):.*/\1/p' "$home/tap" | xargs)
   [ "$refused" = "$wanted" ] || problems+="refused by '$refused', not by '$wanted'; "
   [ -z "$reason" ] || grep '^# ' "$home/tap" | grep -qF -- "$reason" || problems+="no reason '$reason'; "
   [ "$status" = "$([ -z "$wanted" ] && echo 0 || echo 1)" ] || problems+="exit status $status; "
-  [ -z "$(ls -A "$home/registry" 2>/dev/null)" ] && [ -z "$(ls -A "$home/state" 2>/dev/null)" ] || problems+="something is left in $home; "
+  [ -z "$(ls -A "$home/registry" "$home/state" 2>/dev/null | grep -v '^/' | xargs)" ] || problems+="something is left in $home; "
+  took="in $(((${EPOCHREALTIME/./} - began) / 1000))ms"
   if [ -z "$problems" ]; then
-    echo "ok - $name"
+    echo "ok $number $name $took"
   else
-    echo "not ok - $name: $problems"
+    echo "not ok $number $name $took: $problems"
     sed 's/^/    /' "$home/tap" "$home/err"
   fi
 }
 export -f try zoo_list
-export check zoo work
+export check zoo work slowness
 # They mostly sleep.
-zoo_list | cut -d'|' -f1 | xargs -P "${ZOO_JOBS:-6}" -I{} bash -c 'try {}' >"$work/result"
+zoo_list | cut -d'|' -f1 | nl -w1 -s' ' | xargs -P "${ZOO_JOBS:-6}" -L1 bash -c 'try "$@"' try >"$work/result" || true
+# Every one that is built was tried, and every one that is listed has an answer.
+[ "$(grep -cE '^(not )?ok ' "$work/result")" = "$(zoo_list | wc -l)" ] ||
+  echo "not ok - not all of the list have an answer" >>"$work/result"
+[ "$(zoo_list | cut -d'|' -f1 | sort)" = "$(find "$zoo" -name '*.so' -printf '%f\n' | sed 's/^cloud_backend_//; s/\.so$//' | sort)" ] ||
+  echo "not ok - the list is not what is built" >>"$work/result"
 # Its file alone needs no settings, though it has an option that is required.
-"$check" --not-installed "$zoo/cloud_backend_well_behaved.so" >"$work/static" || { cat "$work/static"; echo "not ok - well_behaved, without machines"; } >>"$work/result"
+"$check" --not-installed "$zoo/cloud_backend_well_behaved.so" >"$work/static" ||
+  { cat "$work/static"; echo "not ok - well_behaved, without machines"; } >>"$work/result"
 # One that others can write, in its own folder.
 mkdir "$work/open"
 cp "$zoo/cloud_backend_well_behaved.so" "$work/open/"
@@ -122,8 +130,11 @@ chmod g+w "$work/open/cloud_backend_well_behaved.so"
   [ "$(sed -n 's/^not ok [0-9]* - \([a-z_]*\):.*/\1/p' "$work/open/tap" | head -1)" = trusted_path ] ||
   { cat "$work/open/tap"; echo "not ok - trusted_path does not refuse a file that others can write"; } >>"$work/result"
 # No check without one that it refuses.
-for name in $("$check" --list | cut -d' ' -f1); do
-  [ "$name" = trusted_path ] || zoo_list | cut -d'|' -f2 | grep -qw "$name" || echo "not ok - $name refuses none of the zoo" >>"$work/result"
+names=$("$check" --list | cut -d' ' -f1)
+[ -n "$names" ] || echo "not ok - --list names no check" >>"$work/result"
+for name in $names; do
+  [ "$name" = trusted_path ] || zoo_list | cut -d'|' -f2 | grep -qw "$name" ||
+    echo "not ok - $name refuses none of the zoo" >>"$work/result"
 done
 cat "$work/result"
 ! grep -q '^not ok' "$work/result"

@@ -36,7 +36,8 @@ set(layers
     "core/machine/(guest_request|ssh_command)\\.(hpp|cpp)|core/(error|machine/guest_request|machine/ssh_command).hpp"
     "core/(error|job/request|job/published_state)\\.(hpp|cpp)|core/(error|job/request|job/published_state|system/unique_fd).hpp"
     "spank/.*|spank/.*|core/(error|job/request|job/published_state|system/atomic_file).hpp|spank-cloud/base/.*"
-    "tools/(enter|machine_entry|pty_relay|ssh_entry|task_signals)\\..*|tools/(machine_entry|pty_relay|ssh_entry|task_signals).hpp|core/(error|job/published_state|machine/guest_request|machine/ssh_command|system/(unique_fd|write_all)).hpp|spank-cloud/base/.*"
+    "tools/(enter|machine_entry|pty_relay|ssh_entry|task_signals)\\..*|tools/(machine_entry|pty_relay|ssh_entry|task_signals).hpp\
+|core/(error|job/published_state|machine/guest_request|machine/ssh_command|system/(unique_fd|write_all)).hpp|spank-cloud/base/.*"
     "core/.*|core/.*|spank-cloud/(backend_abi.h|base/.*)"
     "hooks/.*|hooks/.*|core/.*|spank-cloud/base/.*"
     "tools/backend_check/.*|tools/.*|core/.*|spank-cloud/(backend_abi.h|base/.*)"

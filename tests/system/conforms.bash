@@ -1,24 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-# cloud-backend-check with machines of ours: the installed backends, on the playground's bridge and libvirt. After lib.sh.
+#
+# cloud-backend-check with machines of ours: the installed backends, on the playground's bridge and libvirt. After lib.
 check=$PLAYGROUND/prefix/sbin/cloud-backend-check
-backends=$PLAYGROUND/prefix/lib/spank-cloud/backends
 
-# NAME OPTION...: every check of the backend, each a line of ours.
-conforms() {
-  local name=$1 status=0
-  shift
-  "$check" --live --config "$CONFIG" --user "$JOB_USER" "$@" "$backends/cloud_backend_$name.so" >"$name.tap" &
-  wait $! || status=$?
-  sed -n "s/^\(ok\|not ok\) [0-9]* - /\1 - $name: /p; s/^#/    #/p" "$name.tap"
-  failures=$((failures + $(grep -c '^not ok' "$name.tap")))
-  is "$name conforms" 0 "$status"
-  is "$name: every planned check has run" "$(sed -n 's/^1\.\.//p' "$name.tap")" "$(grep -cE '^(not )?ok ' "$name.tap")"
-  leaves_nothing "$name" $!
+# OPTION... FILE: a run in the background, which says what it finds in found.tap and found.errors; its pid is in $run.
+begin_check() {
+  "$check" --live --slowness "$SLOWNESS" --config "$CONFIG" --user "$JOB_USER" "$@" >found.tap 2>found.errors 3>&- &
+  run=$!
 }
-# WHAT PID: what a run has of its own carries its number; the lease has that of no job of Slurm's.
+# Waits for its end; the status is in $status.
+end_check() {
+  status=0
+  wait "$run" || status=$?
+}
+# NAME OPTION...: the installed backend passes every check. Those that it fails are printed, with what is said of them.
+conforms() {
+  local name=$1 planned
+  shift
+  begin_check "$@" "$BACKENDS/cloud_backend_$name.so"
+  end_check
+  assert_equal "$(sed -n '/^not ok/,/^ok/{/^ok/!p}' found.tap)" ""
+  [ "$status" = 0 ] || fail "status $status: $(cat found.errors)"
+  planned=$(sed -n 's/^1\.\.//p' found.tap)
+  assert [ "$planned" -gt 0 ]
+  assert_equal "$(grep -cE '^(not )?ok ' found.tap)" "$planned"
+  leaves_nothing
+}
+# What a run has of its own carries its number; the lease has that of no job of Slurm's.
 leaves_nothing() {
-  is "$1 leaves nothing" "" "$(find "$(sed -n 's/^state_dir = "\(.*\)"/\1/p' "$CONFIG")" -maxdepth 1 -name "backend-check-$2"
-    find /sys/fs/cgroup -maxdepth 2 -name "spank-cloud-check-$2"
-    pgrep -af "sc-$2-"
-    grep -E ';[0-9]{10,};' "$LEASES")"
+  assert_equal "$(
+    find "$(sed -n 's/^state_dir = "\(.*\)"/\1/p' "$CONFIG")" -maxdepth 1 -name "backend-check-$run"
+    find /sys/fs/cgroup -maxdepth 2 -name "spank-cloud-check-$run"
+    pgrep -af "sc-$run-"
+    grep -E ';[0-9]{10,};' "$LEASES"
+  )" ""
 }

@@ -18,6 +18,8 @@ struct Bench {
   std::uint64_t capabilities = 0;
   std::chrono::seconds boot_limit{60};
   int cycles = 10;
+  int slowness =
+      1;  ///< of this node, next to an idle one: each limit on a call's time is multiplied by it
   std::optional<MachineKeys> keys;  ///< for machines that nobody enters
 
   [[nodiscard]] bool has(std::uint64_t capability) const {

@@ -23,6 +23,7 @@ struct Options {
   std::vector<std::string> only;
   LiveOptions machine;
   int cycles = 10;
+  int slowness = 1;
   int limit = 0;  ///< 0: as long as its machines may need to boot
   int boot_limit = 60;
 };
@@ -92,6 +93,7 @@ int check_backend(const Options& options) {
   bench.target.checks_owner = !options.not_installed;
   bench.target.shows_log = options.verbose;
   bench.cycles = options.cycles;
+  bench.slowness = options.slowness;
   auto checks = chosen_checks(options);
   if (!checks) return refuse(checks.error().message);
   Stage::instance();
@@ -134,6 +136,12 @@ int main(int argc, char** argv) {
   app.add_option("--cycles", options.cycles, "Machines that are started in one process")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
+  app.add_option(
+         "--slowness", options.slowness,
+         "How much slower than an idle node this one may be: multiplies what a call may take "
+         "beyond its deadline")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 100));
   app.add_option("--limit", options.limit, "Seconds for each check; by default, 40 boots")
       ->check(CLI::Range(1, 3600));
   app.add_option("--boot-limit", options.boot_limit, "Seconds that a machine may take to boot")

@@ -19,7 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
-constexpr auto kPatience = 2s;
 // Where programs leave things behind. Not all of the disk: a run has many machines.
 constexpr const char* kPlaces[] = {"/run",     "/tmp",     "/var/tmp", "/dev/shm",
                                    "/var/lib", "/var/log", "/etc",     "/sys/fs/cgroup"};
@@ -79,8 +78,8 @@ Remains::Picture Remains::picture() const {
   return {mounts_of(machine_), names_in("/sys/class/net"), loop_devices(), names_in(neighbours_)};
 }
 
-std::string Remains::left() const {
-  const auto end = std::chrono::steady_clock::now() + kPatience;
+std::string Remains::left(std::chrono::seconds patience) const {
+  const auto end = std::chrono::steady_clock::now() + patience;
   for (;;) {
     auto found = left_now();
     if (found.empty() || std::chrono::steady_clock::now() > end) return found;

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <set>
 #include <string>
 
@@ -18,7 +19,7 @@ class Remains {
 
   /// What is there now and was not before, on one line; "" where there is nothing. Waits a moment
   /// for what the kernel and daemons take away by themselves.
-  [[nodiscard]] std::string left() const;
+  [[nodiscard]] std::string left(std::chrono::seconds patience) const;
 
  private:
   using Names = std::set<std::string>;

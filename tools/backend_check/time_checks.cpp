@@ -22,10 +22,11 @@ std::string in_words(std::chrono::steady_clock::duration time) {
   return std::to_string(duration_cast<milliseconds>(time).count()) + " ms";
 }
 
-Result<void> in_time(const Answer& answer, milliseconds given) {
-  if (answer.took > given + kSlack) {
+Result<void> in_time(const Answer& answer, milliseconds given, const Bench& bench) {
+  const auto limit = given + kSlack * bench.slowness;
+  if (answer.took > limit) {
     return wrong(answer.call + "() with " + in_words(given) + " to go took " +
-                 in_words(answer.took) + "; " + in_words(given + kSlack) + " are its limit");
+                 in_words(answer.took) + "; " + in_words(limit) + " are its limit");
   }
   if (answer.is_ok() || answer.code == CLOUD_E_TIMEOUT) return {};
   return wrong("after its deadline " + answer.text());
@@ -63,7 +64,7 @@ Verdict deadlines(Bench& bench) {
       const auto lived = trial->as_keeper([&](Subject& subject) -> Result<std::string> {
         if (auto done = lead_to(call, *trial, subject); !done) return std::move(done).error();
         const auto answer = make(call, *trial, subject, in(given));
-        if (auto kept = in_time(answer, std::max(given, 0ms)); !kept)
+        if (auto kept = in_time(answer, std::max(given, 0ms), bench); !kept)
           return std::move(kept).error();
         if (auto done = trial->destroy(subject); !done) return std::move(done).error();
         return std::string{};
@@ -75,10 +76,11 @@ Verdict deadlines(Bench& bench) {
   return {};
 }
 
-Result<void> cancelled_in_time(const Answer& answer, milliseconds after) {
-  if (answer.took > after + kCancelSlack) {
+Result<void> cancelled_in_time(const Answer& answer, milliseconds after, const Bench& bench) {
+  const auto limit = after + kCancelSlack * bench.slowness;
+  if (answer.took > limit) {
     return wrong(answer.call + "(), cancelled after " + in_words(after) + ", took " +
-                 in_words(answer.took) + "; " + in_words(after + kCancelSlack) + " are its limit");
+                 in_words(answer.took) + "; " + in_words(limit) + " are its limit");
   }
   if (answer.is_ok() || answer.code == CLOUD_E_CANCELLED) return {};
   return wrong("cancelled, " + answer.text());
@@ -95,7 +97,8 @@ Verdict cancellation(Bench& bench) {
         subject.set_cancelled([&] { return std::chrono::steady_clock::now() >= moment; });
         const auto answer = make(call, *trial, subject, in(10s));
         subject.set_cancelled({});
-        if (auto kept = cancelled_in_time(answer, after); !kept) return std::move(kept).error();
+        if (auto kept = cancelled_in_time(answer, after, bench); !kept)
+          return std::move(kept).error();
         if (auto done = trial->destroy(subject); !done) return std::move(done).error();
         return std::string{};
       });
@@ -136,14 +139,15 @@ Result<std::string> hangs_in(Call call, bool is_cancelled, const Trial& trial, S
   if (!first) return first.error();
   Result<void> kept;
   {
-    const FrozenMachine frozen{*first, 2 * kSlack + kToDestroy + 2s};
+    const FrozenMachine frozen{*first, 2 * kSlack * trial.bench().slowness + kToDestroy + 2s};
     const auto moment = in(kGiven);
     if (is_cancelled) {
       subject.set_cancelled([&] { return std::chrono::steady_clock::now() >= moment; });
     }
     const auto answer = make(call, trial, subject, is_cancelled ? in(kToDestroy) : moment);
     subject.set_cancelled({});
-    kept = is_cancelled ? cancelled_in_time(answer, kGiven) : in_time(answer, kGiven);
+    kept = is_cancelled ? cancelled_in_time(answer, kGiven, trial.bench())
+                        : in_time(answer, kGiven, trial.bench());
     if (kept) kept = require_honest(answer, frozen);
     if (kept) {
       const auto destroyed = subject.destroy(trial.ref(), in(kToDestroy));

@@ -130,7 +130,7 @@ Result<void> Trial::destroy_and_look() {
 
 Result<void> Trial::look() {
   const auto listed = as_hook([&](Subject& subject) -> Result<std::string> {
-    const auto end = in(kPatience);
+    const auto end = in(kPatience * bench().slowness);
     for (;;) {
       std::vector<std::string> names;
       if (auto done = must(subject.list(names)); !done) return std::move(done).error();
@@ -141,7 +141,7 @@ Result<void> Trial::look() {
     }
   });
   if (!listed) return listed.error();
-  auto left = remains_->left();
+  auto left = remains_->left(kPatience * bench().slowness);
   if (left.empty()) {
     const auto processes = cgroup_processes(original_.cgroup);
     if (!processes.empty()) left = std::to_string(processes.size()) + " processes in its cgroup";

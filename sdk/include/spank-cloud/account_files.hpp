@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <fstream>
 #include <spank-cloud/backend.hpp>
+#include <spank-cloud/base/uninterrupted.hpp>
 #include <spank-cloud/descriptor.hpp>
 #include <spank-cloud/image_file.hpp>
 #include <string>
@@ -80,7 +81,8 @@ inline std::string account_name(const cloud_user& user) {
 /// `folder` is root's alone; links of the image stay inside it. Throws Failure.
 inline void write_account_files(const cloud_user& user, const std::string& image,
                                 const std::string& folder) {
-  const Descriptor root{::open(image.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
+  const Descriptor root{
+      uninterrupted([&] { return ::open(image.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC); })};
   if (!root) throw system_failure(CLOUD_E_CONFIG, "open image " + image, errno);
   const auto write = [&](const std::string& path, const std::string& text) {
     std::ofstream file{path, std::ios::trunc};

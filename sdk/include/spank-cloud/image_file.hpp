@@ -19,11 +19,13 @@ namespace cloud {
 namespace sdk {
 
 /// Opens a path inside a root file system, of which `root` is a descriptor: symbolic links stay
-/// inside, magic links are refused. -1 and errno where it fails.
-[[nodiscard]] inline int open_in_root(int root, const std::string& path, std::uint64_t flags) {
+/// inside, magic links are refused, and what openat2(2)'s flags in `resolve` refuse. -1 and errno
+/// where it fails.
+[[nodiscard]] inline int open_in_root(int root, const std::string& path, std::uint64_t flags,
+                                      std::uint64_t resolve = 0) {
   open_how how{};
   how.flags = flags | O_CLOEXEC;
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve;
   // EAGAIN: something was renamed meanwhile, anywhere on the host, and ".." could not be trusted.
   // EINTR: a signal.
   constexpr int kAttempts = 1000;

@@ -85,7 +85,8 @@ inline void take_defaults(const ProgramPipes& pipes) noexcept {
   [[maybe_unused]] auto written = ::write(pipes.report_write.value(), &own, sizeof own);
   // The other ends are ours, too: without this, the end of the caller would not be seen.
   ::close(pipes.go_write.value());
-  if (::read(pipes.go_read.value(), &go, 1) != 1) ::_exit(1);
+  // The handlers are still the caller's here.
+  if (uninterrupted([&] { return ::read(pipes.go_read.value(), &go, 1); }) != 1) ::_exit(1);
   take_defaults(pipes);
   ::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
   for (const int fd : program.kept) ::fcntl(fd, F_SETFD, 0);

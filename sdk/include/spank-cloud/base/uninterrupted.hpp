@@ -24,18 +24,20 @@ auto uninterrupted(Call call) {
   }
 }
 
-/// Waits for one of poll(2)'s `events` of the descriptor, or for the end of the limit, however many
-/// signals come in between. Whether it came, or the other end has gone.
+/// Waits for one of poll(2)'s `events` of the descriptor, or for the end of the limit, a week at
+/// most, however many signals come in between. Whether it came, or the other end has gone.
 inline bool is_ready_within(int fd, short events, std::chrono::milliseconds limit) {
   using Clock = std::chrono::steady_clock;
-  const auto end = Clock::now() + limit;
+  constexpr std::chrono::milliseconds kNone{0};
+  constexpr std::chrono::milliseconds kWeek{std::chrono::hours{7 * 24}};
+  const auto end = Clock::now() + std::clamp(limit, kNone, kWeek);
   for (;;) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now());
     pollfd wanted{fd, events, 0};
-    const int count = ::poll(
-        &wanted, 1, static_cast<int>(std::max<std::chrono::milliseconds::rep>(left.count(), 0)));
-    if (count >= 0) return count == 1;
-    if (errno != EINTR) return false;
+    const int count = ::poll(&wanted, 1, static_cast<int>(std::max(left, kNone).count()));
+    if (count > 0) return true;
+    // A kernel without memory for a moment is no end of the limit, either.
+    if (Clock::now() >= end) return false;
   }
 }
 
