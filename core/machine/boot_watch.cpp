@@ -7,8 +7,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <spank-cloud/base/uninterrupted.hpp>
 #include <string_view>
 #include <thread>
@@ -23,7 +25,12 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kPause = 100ms;
-constexpr auto kKnock = 500ms;
+constexpr auto kConnect = 1s;
+// A guest without KVM on a busy node may need seconds to greet who has connected, and has to begin
+// anew with each connection.
+constexpr auto kGreeting = 15s;
+// For one login or command: the keys alone take such a guest many seconds.
+constexpr auto kSshLimit = 90s;
 constexpr std::uint16_t kSshPort = 22;
 
 std::string in_seconds(std::chrono::steady_clock::duration time) {
@@ -55,7 +62,10 @@ Result<void> BootWatch::wait_for(ReadyLevel level) {
 
 Result<void> BootWatch::wait_for_kernel() {
   // A machine without a console shows itself by its network alone.
-  while (signs_.console_bytes() == 0 && knock() == Answer::silent) {
+  while (signs_.console_bytes() == 0) {
+    const auto answer = knock("the machine's first sign of life");
+    if (!answer) return answer.error();
+    if (*answer != Answer::silent) break;
     if (auto good = pause("the machine's first sign of life"); !good) return good;
   }
   reached("the kernel is booting");
@@ -65,7 +75,9 @@ Result<void> BootWatch::wait_for_kernel() {
 Result<void> BootWatch::wait_for_login() {
   bool network_seen = false;
   for (;;) {
-    const auto answer = knock();
+    const auto said = knock("the machine's sshd");
+    if (!said) return said.error();
+    const auto answer = *said;
     if (answer == Answer::refused && !network_seen) {
       network_seen = true;
       reached("the network is up, waiting for sshd");
@@ -137,7 +149,7 @@ Result<void> BootWatch::pause(const std::string& what) {
 }
 
 // One connection to the machine's port 22: whether its kernel refuses it, or an sshd greets.
-BootWatch::Answer BootWatch::knock() const {
+Result<BootWatch::Answer> BootWatch::knock(const std::string& what) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(kSshPort);
@@ -146,7 +158,7 @@ BootWatch::Answer BootWatch::knock() const {
   if (!socket) return Answer::silent;
   if (::connect(socket.value(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     if (errno == ECONNREFUSED) return Answer::refused;
-    if (errno != EINPROGRESS || !is_ready_within(socket.value(), POLLOUT, kKnock))
+    if (errno != EINPROGRESS || !is_ready_within(socket.value(), POLLOUT, kConnect))
       return Answer::silent;
     int problem = 0;
     socklen_t size = sizeof problem;
@@ -155,7 +167,11 @@ BootWatch::Answer BootWatch::knock() const {
     if (problem != 0) return Answer::silent;
   }
   std::array<char, 4> greeting{};
-  if (!is_ready_within(socket.value(), POLLIN, kKnock)) return Answer::silent;
+  const auto end = Clock::now() + kGreeting;
+  while (!is_ready_within(socket.value(), POLLIN, kPause)) {
+    if (auto good = check(what); !good) return good.error();
+    if (Clock::now() >= end) return Answer::silent;
+  }
   const auto count =
       uninterrupted([&] { return ::recv(socket.value(), greeting.data(), greeting.size(), 0); });
   const bool is_ssh = count == 4 && std::string_view{greeting.data(), 4} == "SSH-";
@@ -166,14 +182,16 @@ BootWatch::Answer BootWatch::knock() const {
 Result<bool> BootWatch::log_in() {
   const auto words = target_.dir + "/ssh/login.log";
   ::unlink(words.c_str());
-  Command login{.argv = ssh_command(target_, {"-M", "-f", "-N", "-o", "ControlPersist=no"}, ""),
-                .environment = {"HOME=/", "PATH=/usr/bin:/bin"},
-                .working_directory = ssh_socket_folder(target_.dir),
-                .output_file = words,
-                .timeout = 30s,
-                .cancelled = signs_.cancelled,
-                .leaves_daemon = true,
-                .user = user_};
+  Command login{
+      .argv = ssh_command(target_, {"-M", "-f", "-N", "-o", "ControlPersist=no"}, ""),
+      .environment = {"HOME=/", "PATH=/usr/bin:/bin"},
+      .working_directory = ssh_socket_folder(target_.dir),
+      .output_file = words,
+      .timeout = std::min<std::chrono::milliseconds>(
+          kSshLimit, std::chrono::ceil<std::chrono::milliseconds>(limits_.deadline - Clock::now())),
+      .cancelled = signs_.cancelled,
+      .leaves_daemon = true,
+      .user = user_};
   auto outcome = run(login);
   if (!outcome) {
     // A disk that is full costs the words, not the login.
@@ -184,9 +202,10 @@ Result<bool> BootWatch::log_in() {
   ::unlink(words.c_str());
   if (!outcome) return outcome.error();
   if (outcome->kind == Outcome::Kind::exited && outcome->code == 0) return true;
-  login_problem_ = outcome->kind == Outcome::Kind::timed_out ? "ssh took more than 30 s"
-                   : said.empty()                            ? "ssh failed without a word"
-                                                             : "ssh says: " + said;
+  login_problem_ = outcome->kind == Outcome::Kind::timed_out
+                       ? "ssh took more than " + in_seconds(kSshLimit)
+                   : said.empty() ? "ssh failed without a word"
+                                  : "ssh says: " + said;
   return false;
 }
 
@@ -194,7 +213,7 @@ Result<int> BootWatch::status_of(const std::string& remote_command) const {
   const auto outcome = run({.argv = ssh_command(target_, {"-n"}, remote_command),
                             .environment = {"HOME=/", "PATH=/usr/bin:/bin"},
                             .working_directory = ssh_socket_folder(target_.dir),
-                            .timeout = 30s,
+                            .timeout = kSshLimit,
                             .cancelled = signs_.cancelled,
                             .user = user_});
   if (!outcome) return outcome.error();

@@ -48,7 +48,7 @@ class BootWatch {
   Result<void> wait_for_cloud_init();
   Result<void> check(const std::string& what);
   Result<void> pause(const std::string& what);
-  [[nodiscard]] Answer knock() const;
+  [[nodiscard]] Result<Answer> knock(const std::string& what);
   Result<bool> log_in();
   [[nodiscard]] Result<int> status_of(const std::string& remote_command) const;
   void reached(const std::string& phase);
