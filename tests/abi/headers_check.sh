@@ -29,12 +29,12 @@ done
 for compiler in g++ clang++; do
   command -v $compiler >/dev/null || { missing+=" $compiler"; continue; }
   for standard in c++17 c++20; do
-    for header in "$include"/spank-cloud/*; do
+    for header in $(cd "$include" && find spank-cloud -type f); do
       # Twice: it guards itself.
       # shellcheck disable=SC2086
-      compiles "$(basename "$header"), $compiler, $standard" $compiler -std=$standard $strict -Wshadow -Wconversion \
-        -I "$include" -x c++ - <<<"#include <spank-cloud/$(basename "$header")>
-#include <spank-cloud/$(basename "$header")>"
+      compiles "$header, $compiler, $standard" $compiler -std=$standard $strict -Wshadow -Wconversion \
+        -I "$include" -x c++ - <<<"#include <$header>
+#include <$header>"
     done
     for source in "$@"; do
       # shellcheck disable=SC2086

@@ -12,7 +12,9 @@ is_counted() { local seconds; seconds=$(cpu_seconds); [ "${seconds:-0}" -gt 1 ];
 inside() { quietly as_user srun -Q --jobid="$job" --overlap -n1 "$@"; }
 
 @test "a virtual machine with KVM is limited, counted, frozen and ended where its job is" {
-  machine kvm --mem=400 -c1 --cloud-image=minimal
+  # Its steps run in the machine.
+  job=$(as_user sbatch --parsable --no-requeue -o /dev/null --mem=400 -c1 --cloud-type=kvm --cloud-image=minimal --wrap 'exec sleep 1000')
+  LIMIT=240 eventually phase_is "$job" ready
   group=$(echo /sys/fs/cgroup/system.slice/*slurmstepd.scope)/job_$job
   vm=$group/step_extern/user/task_0/cloud/machine
   run -0 virsh -q -c "$uri" dumpxml "sc-$NODE-$job"

@@ -63,3 +63,12 @@ images_are() { [ "$(images)" = "$1" ]; }
   assert_line "SLURM_PROCID=1"
   refute_output --partial "SLURM_CLOUD_COMMAND"
 }
+
+@test "a second node of the host has a /tmp, a /dev/shm and a host name of its own" {
+  # What the tests of two nodes stand on.
+  run -0 as_user srun -Q -p main sh -c 'hostname; echo first >/tmp/mark; echo first >/dev/shm/mark'
+  assert_output "$NODE"
+  run -0 as_user srun -Q -p second sh -c 'hostname; cat /tmp/mark /dev/shm/mark 2>/dev/null | wc -l'
+  assert_output "$SECOND_NODE"$'\n0'
+  rm -f /tmp/mark /dev/shm/mark
+}
