@@ -19,8 +19,6 @@ is_frozen() { grep -qx "frozen $1" "$cloud/machine/init/cgroup.events"; }
 used_us() { sed -n 's/^usage_usec //p' "$cloud/machine/init/cpu.stat"; }
 has_used_more() { [ "$(used_us)" -gt $((before + 100000)) ]; }
 is_crowded() { [ "$(wc -l <"$cloud/machine/init/cgroup.procs")" -gt 50 ]; }
-cpu_seconds() { sstat -n -a -P -j "$job.extern" --format=AveCPU | tr -dc 0-9; }
-is_counted() { local seconds; seconds=$(cpu_seconds); [ "${seconds:-0}" -gt 1 ]; }
 
 @test "a container is limited, counted, frozen and ended where its job is" {
   start_job --mem=120 -c1
@@ -35,7 +33,7 @@ is_counted() { local seconds; seconds=$(cpu_seconds); [ "${seconds:-0}" -gt 1 ];
   run -137 in_machine tail /dev/zero
   assert_equal "$(cat "$cloud/machine/init/cgroup.procs")" "$init"
   in_machine sha256sum /dev/zero 2>/dev/null &
-  eventually is_counted
+  eventually has_counted_cpu "$job"
 
   scontrol suspend "$job"
   eventually is_frozen 1

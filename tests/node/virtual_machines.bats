@@ -7,8 +7,6 @@ ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
 is_gone() { no_jobs && [ ! -e "$group" ]; }
 is_frozen() { grep -qx 'frozen 1' "$vm/cgroup.events"; }
 no_domain() { [ -z "$(virsh -q -c "$uri" list --all --name)" ]; }
-cpu_seconds() { sstat -n -a -P -j "$job.extern" --format=AveCPU | tr -dc 0-9; }
-is_counted() { local seconds; seconds=$(cpu_seconds); [ "${seconds:-0}" -gt 1 ]; }
 inside() { quietly as_user srun -Q --jobid="$job" --overlap -n1 "$@"; }
 
 @test "a virtual machine with KVM is limited, counted, frozen and ended where its job is" {
@@ -36,7 +34,7 @@ inside() { quietly as_user srun -Q --jobid="$job" --overlap -n1 "$@"; }
   run inside timeout 3 sha256sum /dev/zero
   # Of 300 ticks; the machine may be busy.
   [ $(($(ticks "$qemu") - before)) -ge 50 ] || fail "3 s of work took $(($(ticks "$qemu") - before)) ticks"
-  eventually is_counted
+  eventually has_counted_cpu "$job"
 
   scontrol suspend "$job"
   eventually is_frozen

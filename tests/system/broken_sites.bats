@@ -3,13 +3,6 @@
 # a clear word, others run, and the node stays.
 load lib
 
-# PART OPTION...: a job with the options fails with a word that has the part.
-refused() {
-  local part=$1
-  shift
-  run ! as_user srun -Q "$@" hostname
-  assert_output --partial "$part"
-}
 # PART SED-EXPRESSION: what a job says with the configuration broken in one place; a job without options runs.
 broken() {
   sed -i "$2" "$CONFIG"

@@ -20,11 +20,7 @@ setup() {
 # TICKS PID BEFORE: whether the process has used so many ticks of CPU time since then.
 has_used() { [ $(($(ticks_of "$2") - $3)) -ge "$1" ]; }
 freezer_is() { grep -qsx "$1" "/sys/fs/cgroup/freezer/slurm_$NODE/uid_$JOB_UID/job_$GUEST/step_extern/task_0/cloud/machine/freezer.state"; }
-sees_its_memory() {
-  local kib
-  kib=$(sstat -n -a -P -j "$GUEST.extern" --format=MaxRSS 2>/dev/null | tr -dc 0-9)
-  [ "${kib:-0}" -gt 20000 ]
-}
+sees_its_memory() { [ "$(counted_kib "$GUEST")" -gt 20000 ]; }
 
 @test "every thread of QEMU is in the job's group of every controller, and on the job's CPU alone" {
   local groups cpus

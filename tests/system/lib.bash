@@ -90,6 +90,25 @@ quietly() {
 in_lxc() { quietly as_user srun -Q --cloud-type=lxc "$@"; }
 in_kvm() { quietly as_user srun -Q --mem=700 --cloud-type=kvm "$@"; }
 on_node() { quietly as_user srun -Q "$@"; }
+# PART SRUN-OPTION...: such a job fails, with a word that has the part.
+refused() {
+  local part=$1
+  shift
+  run ! as_user srun -Q "$@" hostname
+  assert_output --partial "$part"
+}
+# JOB: the KiB of memory that Slurm counts for its extern step, where the machine lives; 0 where it does not say.
+counted_kib() {
+  local kib
+  kib=$(sstat -n -a -P -j "$1.extern" --format=MaxRSS 2>/dev/null | tr -dc 0-9)
+  echo "${kib:-0}"
+}
+# JOB: whether Slurm counts more than a second of CPU time for it.
+has_counted_cpu() {
+  local digits
+  digits=$(sstat -n -a -P -j "$1.extern" --format=AveCPU 2>/dev/null | tr -dc 0-9)
+  [ "${digits:-0}" -gt 1 ]
+}
 # TYPE [SBATCH-OPTION...]: a job of the user's with a machine beside it that is ready; the job's id is in $job.
 machine() {
   begin_machine "$@"

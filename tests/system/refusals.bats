@@ -2,14 +2,6 @@
 # What a user must not or cannot have: a clear word on the terminal, a job that fails, a node that stays.
 load lib
 
-# PART OPTION...: a job with the options is refused with a word that has the part.
-refused() {
-  local part=$1
-  shift
-  run ! as_user srun -Q "$@" hostname
-  assert_output --partial "$part"
-}
-
 @test "options that mean nothing are refused with what there is to choose from" {
   refused "choose kvm or lxc" --cloud-type=xen
   refused "this site has tiny, tiny-squashfs" --cloud=lxc --cloud-image=nope

@@ -24,11 +24,7 @@ teardown_file() { end_case; }
 
 freezer_is() { grep -qsx "$1" "/sys/fs/cgroup/freezer$below/step_extern/task_0/cloud/machine/freezer.state"; }
 # An idle extern step is a sleep of some 200 kB.
-sees_its_memory() {
-  local kib
-  kib=$(sstat -n -a -P -j "$BOX.extern" --format=MaxRSS 2>/dev/null | tr -dc 0-9)
-  [ "${kib:-0}" -gt 2000 ]
-}
+sees_its_memory() { [ "$(counted_kib "$BOX")" -gt 2000 ]; }
 
 @test "process 1 is systemd, and a task starts when the system is up, with no failed unit" {
   add_image
