@@ -106,8 +106,9 @@ in_a_job() {
   local id init
   open prolog
   open epilog
-  begin_task sleep 1000
-  eventually is_running task
+  # (Slurm loses one whose task is not there yet.)
+  begin_task sh -c 'touch up; exec sleep 1000'
+  eventually test -e up
   id=$(job_id_of task)
   eventually phase_is "$id" ready
   eventually saw_machine
