@@ -9,10 +9,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <fstream>
+#include <spank-cloud/base/machine_ids.hpp>
 #include <spank-cloud/base/uninterrupted.hpp>
-#include <thread>
 
 #include "core/job/cgroup.hpp"
 #include "core/job/cgroup_path.hpp"
@@ -23,6 +24,7 @@
 #include "core/machine/keeper_lock.hpp"
 #include "core/machine/machine_keys.hpp"
 #include "core/machine/machine_plan.hpp"
+#include "core/machine/namespace_owner.hpp"
 #include "hooks/spec_builder.hpp"
 
 namespace cloud {
@@ -194,11 +196,13 @@ Result<void> MachineKeeper::start_machine(const MachineSpec& spec) {
   };
   auto started = stages_.run("start", [&] { return backend_->start(spec, deadline_, place); });
   if (!started) return started;
+  if (auto unowned = require_unowned_machine(); !unowned) return unowned;
   const auto ref = machine_ref(*record_.machine);
   if (backend_->has_console()) {
     auto stream = backend_->console(ref);
     if (!stream) return std::move(stream).error();
-    auto relay = ConsoleRelay::start(publisher_->dir(), spec.user, *std::move(stream));
+    auto relay = ConsoleRelay::start(publisher_->dir(), spec.user, sdk::engine_id(spec.subid_first),
+                                     *std::move(stream));
     if (!relay) return std::move(relay).error();
     console_ = *std::move(relay);
   }
@@ -213,11 +217,24 @@ Result<void> MachineKeeper::start_machine(const MachineSpec& spec) {
   main_process_ = open_pidfd(info->main_pid);
   auto& state = publisher_->state();
   if (info->init_pid > 0) {
+    auto door = Door::open(publisher_->dir(), spec.user.uid, record_.machine->cgroup + "/entered");
+    if (!door) return std::move(door).error();
+    door_ = *std::move(door);
     state.entry = MachineEntry::namespaces;
     state.init_pid = info->init_pid;
     state.init_start_time = process_start_time(info->init_pid);
   }
   return {};
+}
+
+// Whoever owns the user namespace of a machine may trace its processes and take their descriptors.
+Result<void> MachineKeeper::require_unowned_machine() {
+  const auto info = backend_->info(machine_ref(*record_.machine));
+  if (!info) return info.error();
+  if (info->init_pid <= 0) return {};
+  auto good = require_no_owner(info->init_pid);
+  if (good) return good;
+  return std::move(good).error().within("backend '" + record_.request->type + "'");
 }
 
 Result<void> MachineKeeper::wait_for_ssh(const MachineSpec& spec) {
@@ -300,18 +317,25 @@ std::string MachineKeeper::end_of_machine() const {
              : "the machine has ended by itself";
 }
 
+// Until the machine ends, somebody knocks, or it is time to look whether we are asked to end.
+void MachineKeeper::wait_for_something() {
+  constexpr int kLookMs = 200;
+  std::array<pollfd, 2> wanted{pollfd{main_process_ ? main_process_.value() : -1, POLLIN, 0},
+                               pollfd{door_ ? door_->fd() : -1, POLLIN, 0}};
+  if (::poll(wanted.data(), wanted.size(), kLookMs) <= 0) return;
+  if (wanted[1].revents != 0) door_->answer();
+  if (wanted[0].revents == 0) return;
+  main_process_.reset();
+  // Also what an epilog or scancel does: then nobody reads it any more.
+  publisher_->state().reason = end_of_machine();
+  publish(MachinePhase::ended);
+  publisher_->log(publisher_->state().reason);
+}
+
 void MachineKeeper::watch() {
   auto gone_since = std::chrono::steady_clock::time_point::max();
   while (!cancelled_()) {
-    if (main_process_ && has_ended(main_process_, 200ms)) {
-      main_process_.reset();
-      // Also what an epilog or scancel does: then nobody reads it any more.
-      publisher_->state().reason = end_of_machine();
-      publish(MachinePhase::ended);
-      publisher_->log(publisher_->state().reason);
-    } else if (!main_process_) {
-      std::this_thread::sleep_for(200ms);
-    }
+    wait_for_something();
     if (stepd_ && !has_ended(stepd_, 0ms)) continue;
     const auto now = std::chrono::steady_clock::now();
     if (gone_since == std::chrono::steady_clock::time_point::max()) gone_since = now;

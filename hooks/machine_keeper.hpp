@@ -18,6 +18,7 @@
 #include "core/machine/console_relay.hpp"
 #include "core/machine/publisher.hpp"
 #include "core/system/unique_fd.hpp"
+#include "hooks/keeper/door.hpp"
 #include "hooks/stage_log.hpp"
 
 namespace cloud {
@@ -57,7 +58,9 @@ class MachineKeeper {
   [[nodiscard]] std::string end_of_machine() const;
   void become_ready();
   void remove_failed_machine();
+  [[nodiscard]] Result<void> require_unowned_machine();
   void watch();
+  void wait_for_something();
   void publish(MachinePhase phase);
   void report(const std::string& progress);
   void fail(const Error& error);
@@ -74,6 +77,7 @@ class MachineKeeper {
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Publisher> publisher_;
   UniqueFd main_process_;
+  std::optional<Door> door_;
   std::optional<ConsoleRelay> console_;
   std::chrono::steady_clock::time_point deadline_;
   bool orphaned_ = false;

@@ -256,6 +256,15 @@ int slurm_spank_task_post_fork(spank_t spank, int, char**) {
   });
 }
 
+int slurm_spank_task_init_privileged(spank_t spank, int, char**) {
+  return guarded([&] {
+    if (spank_context() == S_CTX_REMOTE && !is_extern_step(spank)) {
+      start_escort(spank, plugin().installation, plugin().options);
+    }
+    return 0;
+  });
+}
+
 int slurm_spank_task_init(spank_t spank, int, char**) {
   const int status = guarded([&] {
     if (spank_context() == S_CTX_REMOTE) {

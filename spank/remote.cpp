@@ -2,8 +2,7 @@
 #include "spank/remote.hpp"
 
 #include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,6 +16,7 @@
 
 #include "core/job/published_state.hpp"
 #include "core/system/atomic_file.hpp"
+#include "core/system/root_program.hpp"
 #include "spank/components.hpp"
 
 namespace cloud::spank {
@@ -24,6 +24,7 @@ namespace {
 
 constexpr std::uint32_t kBatchStep = 0xfffffffb;
 constexpr const char* kMultiProg = "SLURM_CLOUD_MULTI_PROG";
+constexpr const char* kEscort = "SLURM_CLOUD_ESCORT";
 
 // Of this slurmd; several may share a host.
 std::string node_name() {
@@ -123,6 +124,16 @@ void run_on_host(spank_t spank, const Installation& installation) {
   spank_unsetenv(spank, "SLURM_CLOUD_COMMAND");
 }
 
+// To the task's escort: of this process, which is one task's.
+int escort_connection = -1;
+
+// It has been started for a task that stays outside after all: the machine has failed since.
+void dismiss_escort(spank_t spank) {
+  if (escort_connection < 0) return;
+  ::close(escort_connection);
+  spank_unsetenv(spank, kEscort);
+}
+
 // What this step wants; the job's mode is the default.
 std::string wanted_mode(spank_t spank, const Options& step_options, const PublishedState& state) {
   const auto& create = step_options.value(Option::create);
@@ -135,6 +146,12 @@ std::string wanted_mode(spank_t spank, const Options& step_options, const Publis
     return *variable;
   }
   return state.run;
+}
+
+bool runs_inside(spank_t spank, const Options& step_options, const PublishedState& state,
+                 std::uint32_t step_id) {
+  const auto mode = wanted_mode(spank, step_options, state);
+  return mode == "all" || (mode == "steps" && step_id != kBatchStep);
 }
 
 void check_machine(const Options& step_options, const PublishedState& state) {
@@ -210,54 +227,55 @@ void start_keeper(spank_t spank, const Installation& installation) {
   if (!state || state->phase != MachinePhase::prepared) return;
   spank_get_item(spank, S_JOB_ALLOC_MEM, &memory_mb);
 
-  const auto program = installation.libexec + "/keeper";
-  std::vector<std::string> words{program,
-                                 "--config",
-                                 installation.config,
-                                 "--job",
-                                 std::to_string(job_id),
-                                 "--node",
-                                 node,
-                                 "--stepd",
-                                 std::to_string(::getpid()),
-                                 "--memory-mb",
-                                 std::to_string(memory_mb)};
-  std::vector<char*> argv;
-  for (auto& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  // No variable of the job's reaches a process of root's.
-  char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
-  char* const environment[] = {path, nullptr};
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  sigset_t none;
-  ::sigemptyset(&none);
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawnattr_init(&attributes);
-  for (const int fd : {0, 1, 2}) {
-    ::posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
-  }
-  ::posix_spawnattr_setsigmask(&attributes, &none);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-  pid_t pid = 0;
-  const int problem =
-      ::posix_spawn(&pid, program.c_str(), &actions, &attributes, argv.data(), environment);
-  ::posix_spawn_file_actions_destroy(&actions);
-  ::posix_spawnattr_destroy(&attributes);
-  if (problem != 0) {
-    slurm_error("spank_cloud: cannot start %s: %s", program.c_str(), std::strerror(problem));
-    publish_failure(
-        dir, "the machine's keeper cannot be started: " + program + ": " + std::strerror(problem));
+  const auto started =
+      start_root_program({installation.libexec + "/keeper", "--config", installation.config,
+                          "--job", std::to_string(job_id), "--node", node, "--stepd",
+                          std::to_string(::getpid()), "--memory-mb", std::to_string(memory_mb)});
+  if (!started) {
+    slurm_error("spank_cloud: %s", started.error().message.c_str());
+    publish_failure(dir, "the machine's keeper cannot be started: " + started.error().message);
     return;
   }
   // The parent half of the keeper ends as soon as the other is in the job's cgroup.
   int status = 0;
-  uninterrupted([&] { return ::waitpid(pid, &status, 0); });
+  uninterrupted([&] { return ::waitpid(*started, &status, 0); });
   if (status != 0) {
     slurm_error("spank_cloud: the keeper of job %u did not start", job_id);
     publish_failure(dir,
                     "the machine's keeper did not start: the system log of " + node + " says why");
   }
+}
+
+void start_escort(spank_t spank, const Installation& installation, const Options& step_options) {
+  std::uint32_t job_id = 0;
+  std::uint32_t step_id = 0;
+  if (spank_get_item(spank, S_JOB_ID, &job_id) != ESPANK_SUCCESS) return;
+  spank_get_item(spank, S_JOB_STEPID, &step_id);
+  const auto dir = published_dir(installation.run_dir, node_of_task(spank), job_id);
+  const auto state = read_published_state(dir);
+  const bool is_entered_alone =
+      state && state->phase == MachinePhase::ready && state->entry != MachineEntry::namespaces;
+  if (!state || state->phase == MachinePhase::failed || is_entered_alone ||
+      !runs_inside(spank, step_options, *state, step_id)) {
+    return;
+  }
+  std::array<int, 2> ends{};
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
+    slurm_error("spank_cloud: socketpair: %s", std::strerror(errno));
+    return;
+  }
+  const auto started =
+      start_root_program({installation.libexec + "/escort", "--dir", dir}, ends[1]);
+  ::close(ends[1]);
+  // The task's own, through TaskProlog and execve(2), to `enter`.
+  if (started && ::fcntl(ends[0], F_SETFD, 0) == 0 &&
+      spank_setenv(spank, kEscort, std::to_string(ends[0]).c_str(), 1) == ESPANK_SUCCESS) {
+    escort_connection = ends[0];
+    return;
+  }
+  // `enter` asks the keeper then, and says what is wrong where that fails, too.
+  if (!started) slurm_error("spank_cloud: %s", started.error().message.c_str());
+  ::close(ends[0]);
 }
 
 void place_task(spank_t spank, const Installation& installation, const Options& step_options) {
@@ -288,8 +306,7 @@ void place_task(spank_t spank, const Installation& installation, const Options& 
   // Failed before a type was even agreed on.
   if (state->phase == MachinePhase::failed && state->type.empty()) refuse(state->reason);
   if (!is_heterogeneous(spank)) check_machine(step_options, *state);
-  const auto mode = wanted_mode(spank, step_options, *state);
-  const bool inside = mode == "all" || (mode == "steps" && !is_batch);
+  const bool inside = runs_inside(spank, step_options, *state, step_id);
   if (state->phase == MachinePhase::failed && (inside || is_batch)) {
     refuse(state->reason);
   }
@@ -303,6 +320,7 @@ void place_task(spank_t spank, const Installation& installation, const Options& 
   if (inside) {
     run_inside(spank, installation, dir, is_batch);
   } else {
+    dismiss_escort(spank);
     run_on_host(spank, installation);
   }
 }

@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "core/machine/console_relay.hpp"
+#include "core/system/local_socket.hpp"
 #include "core/system/write_all.hpp"
 #include "tools/cloudctl.hpp"
 #include "tools/file_printer.hpp"

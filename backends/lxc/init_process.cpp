@@ -1,9 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends/lxc/init_process.hpp"
 
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/close_range.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <fstream>
+#include <spank-cloud/base/uninterrupted.hpp>
 #include <spank-cloud/bounded_call.hpp>
 
 namespace cloud::lxc {
@@ -43,6 +52,37 @@ void end_machine(const std::string& name, const std::string& cgroup, const sdk::
   }
   // A child that the monitor has made by now dies with it.
   for (const auto* group : {"", "/monitor"}) sdk::kill_processes(cgroup + group, deadline, host);
+}
+
+int run_in_machine(const sdk::Process& init, std::vector<std::string> argv) {
+  constexpr int kNone = 255;
+  constexpr int kNamespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET |
+                              CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+  std::vector<char*> words;
+  for (auto& word : argv) words.push_back(word.data());
+  words.push_back(nullptr);
+  char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
+  char* environment[] = {path, nullptr};
+  // Before there is a process that the machine can see: nothing of it must be root's, nor be
+  // traced.
+  ::prctl(PR_SET_DUMPABLE, 0);
+  const int null = ::open("/dev/null", O_RDWR);
+  for (const int fd : {0, 1, 2}) ::dup2(null, fd);
+  if (::setns(init.pidfd.value(), kNamespaces) != 0 || ::setgroups(0, nullptr) != 0 ||
+      ::setresgid(0, 0, 0) != 0 || ::setresuid(0, 0, 0) != 0) {
+    return kNone;
+  }
+  const pid_t pid = ::fork();
+  if (pid < 0) return kNone;
+  if (pid == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
+    ::execvpe(words.front(), words.data(), environment);
+    ::_exit(kNone);
+  }
+  int status = 0;
+  uninterrupted([&] { return ::waitpid(pid, &status, 0); });
+  return WIFEXITED(status) ? WEXITSTATUS(status) : kNone;
 }
 
 }  // namespace cloud::lxc

@@ -7,6 +7,7 @@
 
 #include <spank-cloud/process.hpp>
 #include <string>
+#include <vector>
 
 namespace cloud::lxc {
 
@@ -18,5 +19,10 @@ namespace cloud::lxc {
 /// enters its own group. Throws CLOUD_E_NODE where the init does not die, CLOUD_E_TIMEOUT where the
 /// monitor does not, and CLOUD_E_CANCELLED.
 void end_machine(const std::string& name, const std::string& cgroup, const sdk::Host& host);
+
+/// Runs a program of the machine's as its root, in all its namespaces, and waits; its exit status, 255
+/// where it has none. The calling process is of the machine's from here on: call it in a process that
+/// ends afterwards.
+[[nodiscard]] int run_in_machine(const sdk::Process& init, std::vector<std::string> argv);
 
 }  // namespace cloud::lxc

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
-#include <lxc/attach_options.h>
 #include <lxc/lxccontainer.h>
 #include <signal.h>
 #include <sys/random.h>
@@ -249,7 +248,7 @@ class LxcBackend {
     plan.log_level = log_level_;
     // liblxc's own default is a profile that only a node with AppArmor's programs has loaded.
     if (has_apparmor()) plan.apparmor_profile = apparmor_profile_;
-    const UserNamespace user_namespace{user, plan.uids, plan.gids};
+    const UserNamespace user_namespace{spec.subid_first, plan.uids, plan.gids};
     plan.user_namespace = user_namespace.path();
     const auto root = mount_rootfs(spec, layer_, user_namespace.fd());
     write_image_files(root.value(), spec);
@@ -259,16 +258,16 @@ class LxcBackend {
   }
 
   void wait_ready(const cloud_machine_ref& ref, Deadline deadline, const Progress& progress) {
-    const auto container = open_container(ref.name, ref.work_dir);
     const bool systemd = fs::exists(std::string{ref.work_dir} + "/systemd");
     progress("init is running");
     for (int round = 0;; ++round) {
-      if (find_init(ref.cgroup).pid == 0) {
+      const auto init = find_init(ref.cgroup);
+      if (init.pid == 0) {
         throw Failure{CLOUD_E_NODE,
                       "the machine's init has ended" + because(last_console_line(ref.work_dir))};
       }
       if (!systemd) return;
-      if (has_reached_multi_user(*container, deadline)) return;
+      if (has_reached_multi_user(init, deadline)) return;
       if (round == 0) progress("systemd is starting services");
       deadline.pause(
           host_, 50,
@@ -405,17 +404,13 @@ class LxcBackend {
     }
   }
 
-  // As `systemctl is-system-running` knows it: "running" or "degraded".
-  static bool has_reached_multi_user(lxc_container& container, Deadline deadline) {
-    const auto ask = [&] {
-      lxc_attach_options_t options = LXC_ATTACH_OPTIONS_DEFAULT;
-      options.stdin_fd = options.stdout_fd = options.stderr_fd =
-          ::open("/dev/null", O_RDWR | O_CLOEXEC);
-      options.env_policy = LXC_ATTACH_CLEAR_ENV;
-      const char* const argv[] = {"systemctl", "is-active", "--quiet", "multi-user.target",
-                                  nullptr};
-      const int status = container.attach_run_wait(&container, &options, argv[0], argv);
-      return std::string{WIFEXITED(status) && WEXITSTATUS(status) == 0 ? "active" : "not yet"};
+  // As `systemctl is-system-running` knows it: "running" or "degraded". Entered through the process
+  // that we know to be the machine's: liblxc would ask a socket which another may have taken.
+  static bool has_reached_multi_user(const sdk::Process& init, Deadline deadline) {
+    const auto ask = [&]() -> std::string {
+      return run_in_machine(init, {"systemctl", "is-active", "--quiet", "multi-user.target"}) == 0
+                 ? "active"
+                 : "not yet";
     };
     return bounded_call("ask systemd how far it is", ask, deadline) == "active";
   }

@@ -9,7 +9,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,11 +16,11 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
-#include <spank-cloud/base/uninterrupted.hpp>
 #include <vector>
 
 #include "core/machine/last_line.hpp"
 #include "core/system/access_list.hpp"
+#include "core/system/local_socket.hpp"
 
 namespace cloud {
 namespace {
@@ -29,22 +28,6 @@ namespace {
 constexpr std::size_t kKept = kConsoleMax / 2;  ///< what stays of a file that is full
 constexpr std::size_t kGreeting = 2048;         ///< what a new reader is shown of the past
 constexpr std::size_t kReadersMax = 8;
-
-Result<sockaddr_un> address_of(const UniqueFd& folder, const std::string& dir,
-                               const std::string& name) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  // A socket's path has 108 bytes at most, and a folder's may be longer.
-  const auto path = "/proc/self/fd/" + std::to_string(folder.value()) + "/" + name;
-  if (!folder) return os_error(Blame::node, "open " + dir, errno);
-  if (path.size() >= sizeof address.sun_path) return Error{Blame::internal, "socket name too long"};
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  return address;
-}
-
-UniqueFd local_socket() {
-  return UniqueFd{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-}
 
 // The file as a ring without a seam: when it is full, its newer half moves to the front.
 void keep(int file, const char* data, std::size_t size) {
@@ -133,10 +116,9 @@ struct Relay {
   }
 };
 
-bool become(const MachineUser& user) {
-  return ::syscall(SYS_setgroups, 0, nullptr) == 0 &&
-         ::syscall(SYS_setresgid, user.gid, user.gid, user.gid) == 0 &&
-         ::syscall(SYS_setresuid, user.uid, user.uid, user.uid) == 0;
+bool become(std::uint32_t id) {
+  return ::syscall(SYS_setgroups, 0, nullptr) == 0 && ::syscall(SYS_setresgid, id, id, id) == 0 &&
+         ::syscall(SYS_setresuid, id, id, id) == 0;
 }
 
 // The descriptors of the keeper that are not the relay's: the record's lock, for one.
@@ -164,40 +146,12 @@ std::string console_socket(const std::string& dir) {
   return dir + "/console.sock";
 }
 
-Result<UniqueFd> listen_at(const std::string& dir, const std::string& name) {
-  const UniqueFd folder{::open(dir.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
-  const auto address = address_of(folder, dir, name);
-  if (!address) return address.error();
-  UniqueFd socket = local_socket();
-  ::unlinkat(folder.value(), name.c_str(), 0);
-  if (!socket ||
-      ::bind(socket.value(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0 ||
-      ::listen(socket.value(), 8) != 0) {
-    return os_error(Blame::node, "listen at " + dir + "/" + name, errno);
-  }
-  return socket;
-}
-
-Result<UniqueFd> connect_to(const std::string& dir, const std::string& name) {
-  const UniqueFd folder{::open(dir.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
-  const auto address = address_of(folder, dir, name);
-  if (!address) return address.error();
-  UniqueFd socket = local_socket();
-  const auto join = [&] {
-    return ::connect(socket.value(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address);
-  };
-  if (!socket || uninterrupted(join) != 0) {
-    return os_error(Blame::node, "connect to " + dir + "/" + name, errno);
-  }
-  return socket;
-}
-
 void ConsoleRelay::Unmap::operator()(std::uint64_t* counter) const noexcept {
   ::munmap(counter, sizeof *counter);
 }
 
 Result<ConsoleRelay> ConsoleRelay::start(const std::string& dir, const MachineUser& user,
-                                         UniqueFd console) {
+                                         std::uint32_t id, UniqueFd console) {
   ConsoleRelay made;
   made.dir_ = dir;
   void* shared = ::mmap(nullptr, sizeof(std::uint64_t), PROT_READ | PROT_WRITE,
@@ -228,7 +182,7 @@ Result<ConsoleRelay> ConsoleRelay::start(const std::string& dir, const MachineUs
   if (pid == 0) {
     for (const int number : {SIGTERM, SIGINT, SIGHUP}) ::signal(number, SIG_DFL);
     close_others(relay);
-    if (become(user)) relay.run();
+    if (become(id)) relay.run();
     ::_exit(0);
   }
   return made;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A machine's console, from its first byte: a process of its own keeps the end of what was printed
-// in `<dir>/console`, and hands the stream to whoever connects to `<dir>/console.sock`. Both belong
-// to the job's user, and so does the process: what a machine prints is its user's to choose, and
-// nothing of it passes through a process of root's.
+// in `<dir>/console`, and hands the stream to whoever connects to `<dir>/console.sock`, which the
+// job's user alone can. The process is neither the user's, who could take the file from it and fill
+// the node's memory, nor root's, through which nothing passes that a machine prints: it has the id
+// that serves the machine.
 #pragma once
 
 #include <sys/types.h>
@@ -23,15 +24,11 @@ inline constexpr std::uint64_t kConsoleMax = std::uint64_t{1} << 20;  ///< bytes
 [[nodiscard]] std::string console_file(const std::string& dir);
 [[nodiscard]] std::string console_socket(const std::string& dir);
 
-/// Binds or connects a local socket in a folder, whatever the length of its path.
-[[nodiscard]] Result<UniqueFd> listen_at(const std::string& dir, const std::string& name);
-[[nodiscard]] Result<UniqueFd> connect_to(const std::string& dir, const std::string& name);
-
 class ConsoleRelay {
  public:
-  /// Starts the process. `console` is a stream of the backend's.
+  /// Starts the process with the uid and gid `id`. `console` is a stream of the backend's.
   [[nodiscard]] static Result<ConsoleRelay> start(const std::string& dir, const MachineUser& user,
-                                                  UniqueFd console);
+                                                  std::uint32_t id, UniqueFd console);
 
   /// Bytes that the machine has printed so far.
   [[nodiscard]] std::uint64_t bytes() const noexcept;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Machines of bubblewrap (apt-get install bubblewrap): the image's programs, read-only, and all
-// else in memory, in a user namespace of the job's user; loopback is their network.
+// else in memory, in the machine's user namespace; loopback is their network.
 #include <spank-cloud/account_files.hpp>
 #include <spank-cloud/container_backend.hpp>
 #include <spank-cloud/mount_tree.hpp>
@@ -33,9 +33,9 @@ class Bubblewrap : public ContainerBackend {
 
   void start(const cloud_machine_spec& spec, Deadline deadline) {
     require_stopped(spec);
-    const UserNamespace owned{spec};
+    const UserNamespace machine{spec};
     const std::string image = spec.image->path, work_dir = spec.work_dir;
-    std::vector<std::string> command{program_, "--userns", std::to_string(owned.fd())};
+    std::vector<std::string> command{program_};
     const auto add = [&](std::initializer_list<std::string> words) {
       command.insert(command.end(), words);
     };
@@ -53,7 +53,7 @@ class Bubblewrap : public ContainerBackend {
     for (const auto& mount : place_mounts(spec)) {
       add({mount.read_only ? "--ro-bind" : "--bind", mount.path, mount.target});
     }
-    run(spec, command, {owned.fd()}, deadline);
+    run(spec, command, machine, {}, deadline);
   }
 
  private:

@@ -27,7 +27,7 @@ set(doors
 set(layers
     # The primitives below all else of ours, which core and the programs use, too.
     "sdk/include/spank-cloud/base/.*|spank-cloud/base/.*"
-    "sdk/include/spank-cloud/container_backend.hpp|spank-cloud/(backend|process|program|registry).hpp"
+    "sdk/include/spank-cloud/container_backend.hpp|spank-cloud/(backend|process|program|registry|user_namespace).hpp"
     "sdk/include/.*|spank-cloud/(backend_abi.h|(base/.*|backend|descriptor|id_map|image_file).hpp)"
     "backends/lxc/.*|(backends/lxc|spank-cloud)/.*"
     "backends/null/.*|(backends/null|spank-cloud)/.*"
@@ -35,15 +35,14 @@ set(layers
     "backends/kvm/.*|(backends/kvm|spank-cloud)/.*"
     "core/machine/(guest_request|ssh_command)\\.(hpp|cpp)|core/(error|machine/guest_request|machine/ssh_command).hpp"
     "core/(error|job/request|job/published_state)\\.(hpp|cpp)|core/(error|job/request|job/published_state|system/unique_fd).hpp"
-    "spank/.*|spank/.*|core/(error|job/request|job/published_state|system/atomic_file).hpp|spank-cloud/base/.*"
-    "tools/(enter|machine_entry|pty_relay|ssh_entry|task_signals)\\..*|tools/(machine_entry|pty_relay|ssh_entry|task_signals).hpp\
-|core/(error|job/published_state|machine/guest_request|machine/ssh_command|system/(unique_fd|write_all)).hpp|spank-cloud/base/.*"
+    "spank/.*|spank/.*|core/(error|job/request|job/published_state|system/atomic_file|system/root_program).hpp|spank-cloud/base/.*"
+    "enter/.*|enter/.*|core/(error|log|job/(cgroup_hierarchy|published_state)|machine/guest_request|machine/ssh_command|system/(local_socket|unique_fd|write_all)).hpp|spank-cloud/base/.*"
     "core/.*|core/.*|spank-cloud/(backend_abi.h|base/.*)"
-    "hooks/.*|hooks/.*|core/.*|spank-cloud/base/.*"
-    "tools/backend_check/.*|tools/.*|core/.*|spank-cloud/(backend_abi.h|base/.*)"
+    "hooks/.*|hooks/.*|core/.*|enter/task_channel.hpp|spank-cloud/base/.*"
+    "tools/backend_check/.*|tools/.*|core/.*|enter/machine_join.hpp|spank-cloud/(backend_abi.h|base/.*)"
     "tools/.*|tools/.*|core/.*|spank-cloud/base/.*")
 
-file(GLOB_RECURSE files RELATIVE ${ROOT} ${ROOT}/core/*.?pp ${ROOT}/spank/*.?pp ${ROOT}/hooks/*.?pp
+file(GLOB_RECURSE files RELATIVE ${ROOT} ${ROOT}/core/*.?pp ${ROOT}/spank/*.?pp ${ROOT}/hooks/*.?pp ${ROOT}/enter/*.?pp
      ${ROOT}/tools/*.?pp ${ROOT}/backends/*.?pp ${ROOT}/sdk/include/*.h ${ROOT}/sdk/include/*.hpp)
 foreach(file ${files})
   set(own "")
@@ -63,7 +62,7 @@ foreach(file ${files})
   foreach(line ${lines})
     string(REGEX MATCH "[<\"]([^>\"]+)[>\"]" matched "${line}")
     set(include "${CMAKE_MATCH_1}")
-    if(include MATCHES "^(core|spank|hooks|tools|backends|sdk|tests|spank-cloud)/")
+    if(include MATCHES "^(core|spank|hooks|enter|tools|backends|sdk|tests|spank-cloud)/")
       check("${file}" "${include}" "${own}")
     endif()
     foreach(door ${doors})

@@ -25,8 +25,8 @@ class LxcProcess : public testing::Test {
   // In the monitor's group, or another; says "up".
   void start(const std::string& script, const std::string& group = "/monitor") {
     engine_.folder = group_.folder() + group;
-    const auto started = sdk::start_program(
-        {{"/bin/sh", "-c", script}, cgroup_ + group, nullptr, {}}, engine_.host());
+    const auto started =
+        sdk::start_program({{"/bin/sh", "-c", script}, cgroup_ + group, {}, {}}, engine_.host());
     ASSERT_EQ(sdk::read_line(started.output, sdk::soon(), engine_.host(), "read"), "up");
   }
 

@@ -20,22 +20,25 @@ constexpr std::uint32_t kFirst = 1879048192;
 
 TEST(IdMap, MapsTheUserToItselfAndAllElseToTheRange) {
   EXPECT_EQ(proc_text(make_id_map({1000}, kFirst)),
-            "0 1879048192 1000\n1000 1000 1\n1001 1879049193 64535\n");
+            "0 1879048192 1000\n1000 1000 1\n1001 1879049193 64532\n65534 1879113726 1\n");
 }
 
 TEST(IdMap, GivesAnIdBeyondTheRangeALineOfItsOwn) {
-  EXPECT_EQ(proc_text(make_id_map({70000}, kFirst)), "0 1879048192 65536\n70000 70000 1\n");
+  EXPECT_EQ(proc_text(make_id_map({70000}, kFirst)),
+            "0 1879048192 65533\n65534 1879113726 1\n70000 70000 1\n");
 }
 
 TEST(IdMap, HandlesTheEdges) {
-  EXPECT_EQ(proc_text(make_id_map({1}, kFirst)), "0 1879048192 1\n1 1 1\n2 1879048194 65534\n");
-  EXPECT_EQ(proc_text(make_id_map({65535}, kFirst)), "0 1879048192 65535\n65535 65535 1\n");
+  EXPECT_EQ(proc_text(make_id_map({1}, kFirst)),
+            "0 1879048192 1\n1 1 1\n2 1879048194 65531\n65534 1879113726 1\n");
+  EXPECT_EQ(proc_text(make_id_map({65535}, kFirst)),
+            "0 1879048192 65533\n65534 1879113726 1\n65535 65535 1\n");
   EXPECT_EQ(proc_text(make_id_map({5, 6, 5}, kFirst)),
-            "0 1879048192 5\n5 5 1\n6 6 1\n7 1879048199 65529\n");
+            "0 1879048192 5\n5 5 1\n6 6 1\n7 1879048199 65526\n65534 1879113726 1\n");
 }
 
 TEST(IdMap, NeverMapsRootToRoot) {
-  EXPECT_EQ(proc_text(make_id_map({0}, kFirst)), "0 1879048192 65536\n");
+  EXPECT_EQ(proc_text(make_id_map({0}, kFirst)), "0 1879048192 65533\n65534 1879113726 1\n");
 }
 
 TEST(IdMap, FitsIntoOneWriteOfThePageThatTheKernelTakes) {
@@ -63,6 +66,16 @@ TEST(IdMap, NeverOverlapsAndNeverLeavesItsRangeButForOwnIds) {
     EXPECT_TRUE(in_range || is_own) << range.inside;
   }
   EXPECT_LE(map.size(), 340U);
+}
+
+TEST(IdMap, LeavesOutTheIdsThatServeTheMachine) {
+  for (const auto& range : make_id_map({1000, 65533, 65534, 65535}, kFirst)) {
+    const auto holds = [&](std::uint32_t id) {
+      return id >= range.outside && id - range.outside < range.count;
+    };
+    EXPECT_FALSE(holds(sdk::namespace_owner(kFirst)));
+    EXPECT_FALSE(holds(sdk::engine_id(kFirst)));
+  }
 }
 
 struct Machine {

@@ -24,12 +24,13 @@ class Unshared : public ContainerBackend {
  public:
   Unshared(Host host, const std::string& registry) : ContainerBackend{host, registry} {}
 
-  std::vector<std::string> engine{"/usr/bin/unshare", "--user", "--pid", "--fork", "--kill-child"};
+  std::vector<std::string> engine{"/usr/bin/unshare", "--pid", "--fork", "--kill-child"};
 
   void prepare(const cloud_machine_spec& spec) { remember(spec); }
   void start(const cloud_machine_spec& spec, Deadline deadline) {
     require_stopped(spec);
-    run(spec, engine, {}, deadline);
+    const UserNamespace machine{spec};
+    run(spec, engine, machine, {}, deadline);
   }
 };
 
@@ -42,6 +43,7 @@ class SdkContainer : public testing::Test {
     spec_.name = "sc-n1-7";
     spec_.cgroup = cgroup_.c_str();
     spec_.user = &user_;
+    spec_.subid_first = 1879048192;
     ref_.name = spec_.name;
     ref_.cgroup = cgroup_.c_str();
   }
@@ -89,7 +91,7 @@ TEST_F(SdkContainer, LivesAWholeLifeAcrossObjects) {
   EXPECT_EQ(running.state, CLOUD_RUNNING);
   struct stat init {};
   ASSERT_EQ(::stat(("/proc/" + std::to_string(running.init_pid)).c_str(), &init), 0);
-  EXPECT_EQ(init.st_uid, user_.uid);
+  EXPECT_EQ(init.st_uid, spec_.subid_first);
 
   backend().stop(ref_, soon());
   EXPECT_EQ(info().state, CLOUD_PREPARED);

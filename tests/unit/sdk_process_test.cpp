@@ -2,12 +2,16 @@
 //
 // Programs and processes of the SDK, against the kernel.
 #include <gmock/gmock.h>
+#include <linux/nsfs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
 #include <set>
 #include <spank-cloud/process.hpp>
 #include <spank-cloud/program.hpp>
+#include <spank-cloud/user_namespace.hpp>
 
 #include "tests/unit/fake_engine.hpp"
 #include "tests/unit/sdk_user.hpp"
@@ -19,6 +23,13 @@ namespace {
 
 namespace fs = std::filesystem;
 using testing::ElementsAre;
+
+constexpr std::uint32_t kFirst = 1879048192;
+
+uid_t owner_of(const std::string& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 ? status.st_uid : 0;
+}
 
 class SdkProgram : public testing::Test {
  protected:
@@ -37,34 +48,61 @@ class SdkProgram : public testing::Test {
   }
 
   FakeEngine engine_;
-  cloud_user user_ = some_user();
 };
 
 TEST_F(SdkProgram, IsInItsGroupBeforeItIsTheProgram) {
-  (void)start_program({{"/bin/true"}, "/job/machine", nullptr, {}}, engine_.host());
+  (void)start_program({{"/bin/true"}, "/job/machine", {}, {}}, engine_.host());
 
   EXPECT_EQ(engine_.placed, "/job/machine");
   EXPECT_EQ(engine_.program_before, fs::read_symlink("/proc/self/exe"));
 }
 
-TEST_F(SdkProgram, HasTheUsersIds) {
-  EXPECT_THAT(lines_of({{"/bin/sh", "-c", "id -u; id -g; id -G"}, "/x", &user_, {}}),
-              ElementsAre("31001", "31002", "31002 100 31000"));
+TEST_F(SdkProgram, HasTheIdsThatServeTheMachine) {
+  cloud_machine_spec spec{};
+  spec.subid_first = kFirst;
+
+  EXPECT_THAT(lines_of({{"/bin/sh", "-c", "id -u; id -g; id -G"},
+                        "/x",
+                        ProgramIdentity::engine_of(spec, {107}),
+                        {}}),
+              ElementsAre("1879113725", "1879113725", "1879113725 107"));
 }
 
-TEST_F(SdkProgram, HasNoGroupOfTheCallersWhereTheUserHasNone) {
-  user_.group_count = 0;
+TEST_F(SdkProgram, HasNoGroupOfTheCallers) {
+  EXPECT_THAT(lines_of({{"/usr/bin/id", "-G"}, "/x", ProgramIdentity::root(), {}}),
+              ElementsAre("0"));
+}
 
-  EXPECT_THAT(lines_of({{"/usr/bin/id", "-G"}, "/x", &user_, {}}), ElementsAre("31002"));
+TEST_F(SdkProgram, IsRootOfTheMachineAndNobodyOnTheNode) {
+  const UserNamespace machine{kFirst, make_id_map({31001}, kFirst), make_id_map({31002}, kFirst)};
+  const auto started = start_program({{"/bin/sh", "-c", "id -u; id -G; echo; sleep 30"},
+                                      "/x",
+                                      ProgramIdentity::root_of(machine.fd()),
+                                      {}},
+                                     engine_.host());
+
+  EXPECT_EQ(read_line(started.output, soon(), engine_.host(), "read"), "0");
+  EXPECT_EQ(read_line(started.output, soon(), engine_.host(), "read"), "0");
+  EXPECT_EQ(owner_of("/proc/" + std::to_string(started.pid)), kFirst);
+  ::kill(started.pid, SIGKILL);
+}
+
+TEST_F(SdkProgram, RunsInAUserNamespaceThatNobodyCanLogInTo) {
+  const UserNamespace machine{kFirst, make_id_map({31001}, kFirst), make_id_map({31002}, kFirst)};
+  uid_t owner = 0;
+
+  ASSERT_EQ(::ioctl(machine.fd(), NS_GET_OWNER_UID, &owner), 0);
+
+  EXPECT_EQ(owner, namespace_owner(kFirst));
 }
 
 TEST_F(SdkProgram, HasNeitherOurEnvironmentNorOurFolderNorOurSignals) {
   ::signal(SIGPIPE, SIG_IGN);
 
-  EXPECT_THAT(lines_of({{"/usr/bin/env"}, "/x", nullptr, {}}),
+  EXPECT_THAT(lines_of({{"/usr/bin/env"}, "/x", {}, {}}),
               ElementsAre("PATH=/usr/sbin:/usr/bin:/sbin:/bin"));
-  EXPECT_THAT(lines_of({{"/bin/pwd"}, "/x", nullptr, {}}), ElementsAre("/"));
-  EXPECT_THAT(lines_of({{"/bin/grep", "SigIgn", "/proc/self/status"}, "/x", nullptr, {}}),
+  EXPECT_THAT(lines_of({{"/bin/pwd"}, "/x", {}, {}}), ElementsAre("/"));
+  EXPECT_THAT(lines_of({{"/bin/grep", "SigIgn", "/proc/self/status"}, "/x", {}, {}}),
               ElementsAre("SigIgn:\t0000000000000000"));
   ::signal(SIGPIPE, SIG_DFL);
 }
@@ -76,7 +114,7 @@ TEST_F(SdkProgram, InheritsTheDescriptorsThatAreNamed) {
   const Descriptor other{::fcntl(file.value(), F_DUPFD, 60)};
   const auto name = std::to_string(kept.value());
 
-  const auto lines = lines_of({{"/bin/ls", "/proc/self/fd"}, "/x", nullptr, {kept.value()}});
+  const auto lines = lines_of({{"/bin/ls", "/proc/self/fd"}, "/x", {}, {kept.value()}});
 
   const std::set<std::string> open{lines.begin(), lines.end()};
   EXPECT_EQ(open.count(name), 1u);
@@ -84,14 +122,14 @@ TEST_F(SdkProgram, InheritsTheDescriptorsThatAreNamed) {
 }
 
 TEST_F(SdkProgram, IsNoChildOfTheCallers) {
-  EXPECT_NE(lines_of({{"/bin/sh", "-c", "echo $PPID"}, "/x", nullptr, {}}).front(),
+  EXPECT_NE(lines_of({{"/bin/sh", "-c", "echo $PPID"}, "/x", {}, {}}).front(),
             std::to_string(::getpid()));
   EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1);
   EXPECT_EQ(errno, ECHILD);
 }
 
 TEST_F(SdkProgram, SaysWhyItDoesNotRun) {
-  const auto start = [&] { (void)start_program({{"/absent"}, "/x", &user_, {}}, engine_.host()); };
+  const auto start = [&] { (void)start_program({{"/absent"}, "/x", {}, {}}, engine_.host()); };
 
   EXPECT_EQ(failure_of(start, CLOUD_E_NODE), "run /absent: No such file or directory");
 }
@@ -101,7 +139,7 @@ TEST_F(SdkProgram, DoesNotRunWhereItCannotBePlaced) {
   const auto file = folder.path() + "/ran";
   engine_.refuses = true;
   const auto start = [&] {
-    (void)start_program({{"/usr/bin/touch", file}, "/x", nullptr, {}}, engine_.host());
+    (void)start_program({{"/usr/bin/touch", file}, "/x", {}, {}}, engine_.host());
   };
 
   EXPECT_EQ(failure_of(start, CLOUD_E_NODE), "no such group");
@@ -110,7 +148,7 @@ TEST_F(SdkProgram, DoesNotRunWhereItCannotBePlaced) {
 }
 
 TEST_F(SdkProgram, ThatSaysNothingIsNotWaitedForLongerThanAsked) {
-  const auto started = start_program({{"/bin/sleep", "30"}, "/x", nullptr, {}}, engine_.host());
+  const auto started = start_program({{"/bin/sleep", "30"}, "/x", {}, {}}, engine_.host());
   const auto read = [&](Deadline deadline) {
     (void)read_line(started.output, deadline, engine_.host(), "start it");
   };
@@ -141,7 +179,7 @@ TEST_F(SdkProcess, IsFoundThroughItsGroupAndKilled) {
   const auto started = start_program({{"/usr/bin/unshare", "--pid", "--fork", "--kill-child",
                                        "/bin/sh", "-c", "echo up; sleep 60"},
                                       name_,
-                                      nullptr,
+                                      {},
                                       {}},
                                      engine_.host());
   ASSERT_EQ(read_line(started.output, soon(), engine_.host(), "read"), "up");
@@ -159,7 +197,7 @@ TEST_F(SdkProcess, IsFoundThroughItsGroupAndKilled) {
 
 TEST_F(SdkProcess, ThatIgnoresASignalIsWaitedForUntilTheDeadline) {
   const auto started = start_program(
-      {{"/bin/sh", "-c", "trap '' TERM; echo up; sleep 60"}, name_, nullptr, {}}, engine_.host());
+      {{"/bin/sh", "-c", "trap '' TERM; echo up; sleep 60"}, name_, {}, {}}, engine_.host());
   ASSERT_EQ(read_line(started.output, soon(), engine_.host(), "read"), "up");
   const auto process = open_process(started.pid, [](pid_t) { return true; });
 

@@ -18,9 +18,9 @@
 #include "core/machine/boot_watch.hpp"
 #include "core/system/atomic_file.hpp"
 #include "core/system/subprocess.hpp"
+#include "enter/machine_join.hpp"
 #include "tools/backend_check/check.hpp"
 #include "tools/backend_check/trial.hpp"
-#include "tools/machine_entry.hpp"
 
 namespace cloud {
 namespace {

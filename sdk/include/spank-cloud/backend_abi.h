@@ -75,7 +75,8 @@ typedef struct cloud_error {
 } cloud_error;
 
 /* Optional abilities. The engine ignores bits it does not know. */
-/* info() fills init_pid: a process whose namespaces the job's user may enter with setns(2). */
+/* info() fills init_pid: a process whose namespaces the engine takes the job's tasks into, with
+ * setns(2). Its user namespace, and those above it, belong to nobody who has an account. */
 #define CLOUD_CAP_NAMESPACES (UINT64_C(1) << 0)
 /* Tasks enter through OpenSSH: start() puts spec->ssh and the job's user into the machine, which
  * answers on port 22 of spec->network->address when it has booted. */

@@ -10,8 +10,8 @@
 //     void prepare(const cloud_machine_spec& spec) { probe(); remember(spec); }
 //     void start(const cloud_machine_spec& spec, Deadline deadline) {
 //       require_stopped(spec);
-//       const UserNamespace owned{spec};
-//       run(spec, {"/usr/bin/mine", ...}, {owned.fd()}, deadline);
+//       const UserNamespace machine{spec};
+//       run(spec, {"/usr/bin/mine", ...}, machine, {}, deadline);
 //     }
 //   };
 //
@@ -28,6 +28,7 @@
 #include <spank-cloud/process.hpp>
 #include <spank-cloud/program.hpp>
 #include <spank-cloud/registry.hpp>
+#include <spank-cloud/user_namespace.hpp>
 #include <string>
 #include <utility>
 #include <vector>
@@ -104,17 +105,19 @@ class ContainerBackend {
     throw Failure{CLOUD_E_NODE, "machine '" + std::string{spec.name} + "' runs already"};
   }
 
-  /// In start(): runs the engine's program with the user's ids, in the machine's group, and returns
-  /// when it has made the machine. To `command` is added what shall run in there: a shell that says
-  /// so and then sleeps. `kept`: descriptors that the program inherits. Nobody reads what it prints
-  /// later. As the user's it makes no groups of its own, so that its processes stay in the one.
-  void run(const cloud_machine_spec& spec, std::vector<std::string> command, std::vector<int> kept,
-           Deadline deadline) const {
+  /// In start(): runs the engine's program as root of the machine, in its user namespace and group,
+  /// and returns when it has made the machine's other namespaces. To `command` is added what must
+  /// run in there: a shell that says so and then sleeps. `kept`: descriptors that the program
+  /// inherits. Nobody reads what it prints later. Nobody on the node, it makes no groups of its
+  /// own, so that its processes stay in the one.
+  void run(const cloud_machine_spec& spec, std::vector<std::string> command,
+           const UserNamespace& machine, std::vector<int> kept, Deadline deadline) const {
     const auto program = command.front();
     command.insert(command.end(),
                    {"/bin/sh", "-c", "echo up && exec sleep 2147483647 >/dev/null 2>&1"});
-    const auto started =
-        start_program({std::move(command), group(spec.cgroup), spec.user, std::move(kept)}, host_);
+    const auto started = start_program({std::move(command), group(spec.cgroup),
+                                        ProgramIdentity::root_of(machine.fd()), std::move(kept)},
+                                       host_);
     // An engine may have a warning to say before; its last word is the reason where it fails.
     std::string said;
     for (;;) {

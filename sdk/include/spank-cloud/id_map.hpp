@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <set>
+#include <spank-cloud/base/machine_ids.hpp>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,8 @@ struct IdRange {
 namespace detail {
 
 constexpr std::uint32_t kIdRange = 65536;
+constexpr std::uint32_t kEngineId = engine_id(0);
+constexpr std::uint32_t kOwnerId = namespace_owner(0);
 // The kernel's: of lines, and of the bytes of one write (a page, less the end).
 constexpr std::size_t kIdLinesMax = 340;
 constexpr std::size_t kIdBytesMax = 4095;
@@ -38,24 +41,25 @@ constexpr std::size_t kIdBytesMax = 4095;
 inline std::vector<IdRange> id_map_of(const std::set<std::uint32_t>& own, std::uint32_t first) {
   std::vector<IdRange> map;
   std::uint32_t next = 0;
-  for (const auto id : own) {
-    if (id < kIdRange && id > next) map.push_back({next, first + next, id - next});
-    if (id < kIdRange) next = id + 1;
-    if (id >= kIdRange && next < kIdRange) {
-      map.push_back({next, first + next, kIdRange - next});
-      next = kIdRange;
-    }
-    map.push_back({id, id, 1});
+  const auto map_range_to = [&](std::uint32_t end) {
+    if (end > next) map.push_back({next, first + next, end - next});
+    next = end + 1;
+  };
+  auto breaks = own;
+  breaks.insert({kEngineId, kOwnerId});
+  for (const auto id : breaks) {
+    if (id < kIdRange) map_range_to(id);
+    if (own.count(id) != 0) map.push_back({id, id, 1});
   }
-  if (next < kIdRange) map.push_back({next, first + next, kIdRange - next});
   return map;
 }
 
 }  // namespace detail
 
-/// Maps ids 0..65535 of a machine to the range that begins at `first`, but each of `own` to itself.
-/// 0 is never mapped to itself: root inside is nobody outside. Ids above 65535 get a line of their
-/// own. At most 340 lines, the kernel's limit: own ids beyond that are left out, the last first.
+/// Maps ids 0..65535 of a machine to the range that begins at `first`, but each of `own` to itself,
+/// and namespace_owner() and engine_id() not at all. 0 is never mapped to itself: root inside is
+/// nobody outside. Ids above 65535 get a line of their own. At most 340 lines, the kernel's limit:
+/// own ids beyond that are left out, the last first.
 [[nodiscard]] inline std::vector<IdRange> make_id_map(const std::vector<std::uint32_t>& own,
                                                       std::uint32_t first) {
   auto kept = own;

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Starts a program in the machine's control group, before its first instruction, with the job
-// user's ids, where the engine's own process is root's and in another group.
+// Starts a program in the machine's control group, before its first instruction, with ids of the
+// machine's, where the engine's own process is root's and in another group.
 #ifndef SPANK_CLOUD_PROGRAM_HPP
 #define SPANK_CLOUD_PROGRAM_HPP
 
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -16,21 +17,46 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 #include <spank-cloud/backend.hpp>
 #include <spank-cloud/base/uninterrupted.hpp>
 #include <spank-cloud/descriptor.hpp>
+#include <spank-cloud/id_map.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace cloud {
 namespace sdk {
 
+/// Whom a program runs as. Never the job's user: what has a user's uid can be traced by that user,
+/// and its descriptors taken; and what a user has stopped keeps a job from ending.
+struct ProgramIdentity {
+  std::uint32_t uid = 0;              ///< and gid
+  std::vector<std::uint32_t> groups;  ///< supplementary
+  /// Of a user namespace that it joins, where `uid` and `groups` are then those of that namespace.
+  int user_namespace = -1;
+
+  /// Root of the node.
+  [[nodiscard]] static ProgramIdentity root() { return {}; }
+  /// Root of a machine: what `user_namespace`, as UserNamespace::fd(), maps to uid 0.
+  [[nodiscard]] static ProgramIdentity root_of(int user_namespace) {
+    return {0, {}, user_namespace};
+  }
+  /// Outside of the machine, with the id that serves it alone: engine_id() of id_map.hpp. `groups`:
+  /// of devices, such as that of /dev/kvm.
+  [[nodiscard]] static ProgramIdentity engine_of(const cloud_machine_spec& spec,
+                                                 std::vector<std::uint32_t> groups = {}) {
+    return {engine_id(spec.subid_first), std::move(groups), -1};
+  }
+};
+
 struct Program {
-  std::vector<std::string> argv;     ///< argv[0] is an absolute path
-  std::string cgroup;                ///< spec->cgroup or one below it, which place() makes
-  const cloud_user* user = nullptr;  ///< whose ids it gets; nullptr for root's
-  std::vector<int> kept;             ///< descriptors that it inherits, under the same numbers
+  std::vector<std::string> argv;  ///< argv[0] is an absolute path
+  std::string cgroup;             ///< spec->cgroup or one below it, which place() makes
+  ProgramIdentity identity;
+  std::vector<int> kept;  ///< descriptors that it inherits, under the same numbers
 };
 
 struct StartedProgram {
@@ -54,13 +80,11 @@ inline void make_pipe(Descriptor& read_end, Descriptor& write_end) {
 }
 
 // Raw system calls: glibc's wrappers would change the ids of all threads of the caller's copy.
-inline bool take_ids(const cloud_user& user) noexcept {
-  std::array<gid_t, 1> none{user.gid};
-  const auto* groups = user.group_count == 0 ? none.data() : user.groups;
-  const auto count = std::max<std::size_t>(user.group_count, 1);
-  return ::syscall(SYS_setgroups, count, groups) == 0 &&
-         ::syscall(SYS_setresgid, user.gid, user.gid, user.gid) == 0 &&
-         ::syscall(SYS_setresuid, user.uid, user.uid, user.uid) == 0;
+inline bool take_identity(const ProgramIdentity& who) noexcept {
+  if (who.user_namespace >= 0 && ::setns(who.user_namespace, CLONE_NEWUSER) != 0) return false;
+  return ::syscall(SYS_setgroups, who.groups.size(), who.groups.data()) == 0 &&
+         ::syscall(SYS_setresgid, who.uid, who.uid, who.uid) == 0 &&
+         ::syscall(SYS_setresuid, who.uid, who.uid, who.uid) == 0;
 }
 
 inline void take_defaults(const ProgramPipes& pipes) noexcept {
@@ -90,7 +114,7 @@ inline void take_defaults(const ProgramPipes& pipes) noexcept {
   take_defaults(pipes);
   ::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
   for (const int fd : program.kept) ::fcntl(fd, F_SETFD, 0);
-  if (::chdir("/") == 0 && (program.user == nullptr || take_ids(*program.user))) {
+  if (::chdir("/") == 0 && take_identity(program.identity)) {
     ::execve(argv[0], argv, environment);
   }
   const int problem = errno;

@@ -23,16 +23,21 @@
 namespace cloud {
 namespace sdk {
 
-/// A user namespace that belongs to the job's user: whoever owns one may enter it and the
-/// namespaces that it owns with setns(2) alone, so no privileged program is needed to take the
-/// user's tasks into the machine. A process holds it open until the machine has been started in it.
+/// A machine's user namespace. It belongs to namespace_owner(), which nobody can log in as: the
+/// owner of a user namespace may enter it, trace its processes and take their descriptors, so that
+/// one which belongs to the job's user makes that user root of the node while root is still at work
+/// in it. Tasks are let in by the engine, which is root. A process holds the namespace open until
+/// the machine has been started in it.
 class UserNamespace {
  public:
-  UserNamespace(const cloud_user& user, const std::vector<IdRange>& uids,
+  UserNamespace(std::uint32_t subid_first, const std::vector<IdRange>& uids,
                 const std::vector<IdRange>& gids);
+  /// As releases before 0.2 had it: owned by the job's user, which the engine refuses.
+  UserNamespace(const cloud_user&, const std::vector<IdRange>&,
+                const std::vector<IdRange>&) = delete;
   /// Of the machine's usual maps: its own range of ids, and the user's ids each to itself.
   explicit UserNamespace(const cloud_machine_spec& spec)
-      : UserNamespace{*spec.user, make_id_map({spec.user->uid}, spec.subid_first),
+      : UserNamespace{spec.subid_first, make_id_map({spec.user->uid}, spec.subid_first),
                       make_id_map(gids_of(*spec.user), spec.subid_first)} {}
   ~UserNamespace();
   UserNamespace(const UserNamespace&) = delete;
@@ -70,13 +75,12 @@ inline void write_id_map(pid_t pid, const char* which, const std::vector<IdRange
 // JUSTIFICATION: a namespace is owned by the effective uid of the process that makes it, so it
 // takes a process of that uid; it execs nothing, because it ends before start() returns. Raw system
 // calls: glibc's wrappers would change the ids of all threads of the caller's copy.
-[[noreturn]] inline void hold_user_namespace(const cloud_user& user, int ready) {
+[[noreturn]] inline void hold_user_namespace(std::uint32_t owner, int ready) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   int problem = 0;
   if (::syscall(SYS_setgroups, 0, nullptr) != 0 ||
-      ::syscall(SYS_setresgid, user.gid, user.gid, user.gid) != 0 ||
-      ::syscall(SYS_setresuid, user.uid, user.uid, user.uid) != 0 ||
-      ::unshare(CLONE_NEWUSER) != 0) {
+      ::syscall(SYS_setresgid, owner, owner, owner) != 0 ||
+      ::syscall(SYS_setresuid, owner, owner, owner) != 0 || ::unshare(CLONE_NEWUSER) != 0) {
     problem = errno;
   }
   // The change of ids has cleared it.
@@ -89,7 +93,7 @@ inline void write_id_map(pid_t pid, const char* which, const std::vector<IdRange
 
 }  // namespace detail
 
-inline UserNamespace::UserNamespace(const cloud_user& user, const std::vector<IdRange>& uids,
+inline UserNamespace::UserNamespace(std::uint32_t subid_first, const std::vector<IdRange>& uids,
                                     const std::vector<IdRange>& gids) {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0)
@@ -98,10 +102,12 @@ inline UserNamespace::UserNamespace(const cloud_user& user, const std::vector<Id
   Descriptor write_end{ends[1]};
   holder_ = ::fork();
   if (holder_ < 0) throw system_failure(CLOUD_E_NODE, "fork", errno);
-  if (holder_ == 0) detail::hold_user_namespace(user, write_end.value());
+  if (holder_ == 0) {
+    detail::hold_user_namespace(namespace_owner(subid_first), write_end.value());
+  }
   { const Descriptor closed{std::move(write_end)}; }
   int problem = EIO;
-  // The holder is a process of the user's, who can stop it.
+  // Nobody but root can stop the holder; a node without memory can.
   const std::chrono::milliseconds limit{detail::kNamespaceAnswerMs};
   if (!is_ready_within(read_end.value(), POLLIN, limit)) {
     problem = ETIMEDOUT;

@@ -3,13 +3,11 @@
 // The task is told to the program `guest` in the machine first (`put`), and runs in a session of
 // its own then (`run`), so that neither its environment nor its arguments pass a shell or have a
 // limit of ssh's. ssh hands on no signals: each takes a session, too.
-#include "tools/ssh_entry.hpp"
+#include "enter/ssh_entry.hpp"
 
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,7 +28,8 @@
 #include "core/machine/ssh_command.hpp"
 #include "core/system/unique_fd.hpp"
 #include "core/system/write_all.hpp"
-#include "tools/task_signals.hpp"
+#include "enter/task_request.hpp"
+#include "enter/task_signals.hpp"
 
 namespace cloud {
 namespace {
@@ -120,25 +119,6 @@ Answer ask(const Session& session, const std::string& verb, std::string_view inp
   return answer;
 }
 
-GuestRequest request_of(const RemoteTask& task) {
-  GuestRequest request;
-  request.working_directory = task.directory;
-  request.umask = ::umask(0);
-  ::umask(request.umask);
-  for (int resource = 0; resource < RLIMIT_NLIMITS; ++resource) {
-    rlimit limit{};
-    if (::getrlimit(static_cast<__rlimit_resource>(resource), &limit) != 0) continue;
-    request.limits.push_back(
-        {resource, limit.rlim_cur == RLIM_INFINITY ? kGuestUnlimited : limit.rlim_cur});
-  }
-  for (char** variable = environ; *variable != nullptr; ++variable) {
-    request.environment.emplace_back(*variable);
-  }
-  request.command = task.command;
-  request.script = task.script;
-  return request;
-}
-
 // Why the machine has gone, where its keeper says that it has. ssh itself takes most of a minute to
 // notice that nobody answers any more.
 void refuse_if_ended(const Session& session) {
@@ -153,7 +133,9 @@ std::string put(const Session& session, const RemoteTask& task) {
     refuse_if_ended(session);
     refuse("the machine's connection, " + folder + ": " + std::strerror(problem));
   }
-  const auto bytes = serialise(request_of(task));
+  auto request = request_of({task.command, task.directory});
+  request.script = task.script;
+  const auto bytes = serialise(request);
   if (!bytes) refuse(bytes.error().message);
   auto answer = ask(session, "put", *bytes);
   const bool is_token = !answer.text.empty() &&

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/task_signals.hpp"
+#include "enter/task_signals.hpp"
 
 #include <sys/resource.h>
 #include <sys/wait.h>

@@ -2,11 +2,13 @@
 //
 // Takes the job's user into the job's machine. As a task, Slurm executes it in the place of the
 // user's command, which is then in SLURM_CLOUD_COMMAND; by hand, through the link `access` in a
-// job's folder, `access [COMMAND...]`, or `enter --dir DIR -- [COMMAND...]`. It has no privilege:
-// the kernel lets the owner of a user namespace in, and nobody else.
+// job's folder, `access [COMMAND...]`, or `enter --dir DIR -- [COMMAND...]`. It has no privilege: a
+// virtual machine is entered through ssh, and into a container it is taken by `escort`.
+#include <fcntl.h>
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <climits>
 #include <cstdio>
 #include <cstdlib>
@@ -16,8 +18,9 @@
 #include <string_view>
 #include <vector>
 
-#include "tools/machine_entry.hpp"
-#include "tools/ssh_entry.hpp"
+#include "enter/machine_wait.hpp"
+#include "enter/namespace_entry.hpp"
+#include "enter/ssh_entry.hpp"
 
 namespace {
 
@@ -33,8 +36,10 @@ std::string current_directory() {
   return ::getcwd(buffer, sizeof buffer) == nullptr ? std::string{"/"} : std::string{buffer};
 }
 
-std::string content_of(const std::string& file) {
-  std::ifstream open{file, std::ios::binary};
+// Of a batch script; "" of none.
+std::string content_of(int script) {
+  if (script < 0) return {};
+  std::ifstream open{"/proc/self/fd/" + std::to_string(script), std::ios::binary};
   return {std::istreambuf_iterator<char>{open}, {}};
 }
 
@@ -60,10 +65,22 @@ std::string folder_of_access() {
   return name.ends_with(kName) ? std::string{name.substr(0, name.size() - kName.size())} : "";
 }
 
+// The connection to the task's own escort; -1 where Slurm's plugin has started none.
+int escort_of_task() {
+  const char* number = std::getenv("SLURM_CLOUD_ESCORT");
+  if (number == nullptr) return -1;
+  int fd = -1;
+  const std::string_view text{number};
+  std::from_chars(text.data(), text.data() + text.size(), fd);
+  ::unsetenv("SLURM_CLOUD_ESCORT");
+  return ::fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 ? fd : -1;
+}
+
 int main(int argc, char** argv) {
   std::string dir;
   std::string command;
-  std::string script;
+  int script = -1;
+  int escort = -1;
   std::vector<char*> arguments;
   auto wanted_shell = shell();
   if (const char* task = std::getenv("SLURM_CLOUD_COMMAND")) {
@@ -76,7 +93,9 @@ int main(int argc, char** argv) {
     }
     command = task;
     dir = where;
-    if (std::getenv("SLURM_CLOUD_SCRIPT") != nullptr) script = cloud::open_script(command);
+    // It stays open in the task: the interpreter reads from it.
+    if (std::getenv("SLURM_CLOUD_SCRIPT") != nullptr) script = ::open(task, O_RDONLY);
+    escort = escort_of_task();
     ::unsetenv("SLURM_CLOUD_COMMAND");
     ::unsetenv("SLURM_CLOUD_SCRIPT");
     ::unsetenv("SLURM_CLOUD_DIR");
@@ -104,7 +123,6 @@ int main(int argc, char** argv) {
   } else {
     refuse("usage: enter --dir DIR -- [COMMAND [ARGUMENT...]]");
   }
-  arguments.push_back(nullptr);
   const auto directory = current_directory();
   const auto state = cloud::wait_until_ready(dir);
   if (!state) refuse(state.error().message);
@@ -114,12 +132,13 @@ int main(int argc, char** argv) {
            ": only the job's user can enter it");
   }
   if (state->entry == cloud::MachineEntry::ssh) {
+    if (escort >= 0) ::close(escort);
     cloud::run_over_ssh(*state, dir,
-                        {{arguments.begin(), arguments.end() - 1},
-                         directory,
-                         script.empty() ? "" : content_of(script)});
+                        {{arguments.begin(), arguments.end()}, directory, content_of(script)});
   }
-  if (auto joined = cloud::join_machine(*state); !joined) refuse(joined.error().message);
-  if (!script.empty()) command = script;
-  cloud::run_in_machine(command.c_str(), arguments.data(), directory);
+  if (state->entry != cloud::MachineEntry::namespaces) {
+    refuse("tasks cannot run inside this machine of type " + state->type +
+           (state->reason.empty() ? "" : " (" + state->reason + ")") + ": use --cloud-run=host");
+  }
+  cloud::run_in_namespaces(dir, escort, {{arguments.begin(), arguments.end()}, directory}, script);
 }

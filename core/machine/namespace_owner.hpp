@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+#include "core/error.hpp"
+
+namespace cloud {
+
+/// Whether nobody who can log in to the node owns the user namespace of a machine's process, or one
+/// that it lies in: the kernel says who does (ioctl_ns(2)). Root does no harm. Blame::site where
+/// the owner has an account, or the process is in the node's own user namespace: the backend is at
+/// fault, and the message tells its author what to call.
+[[nodiscard]] Result<void> require_no_owner(std::int64_t pid);
+
+}  // namespace cloud
