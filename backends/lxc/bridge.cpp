@@ -12,8 +12,8 @@
 #include <cerrno>
 #include <cstring>
 #include <spank-cloud/backend.hpp>
-#include <spank-cloud/base/uninterrupted.hpp>
 #include <spank-cloud/descriptor.hpp>
+#include <spank-cloud/network_interface.hpp>
 
 namespace cloud::lxc {
 namespace {
@@ -31,32 +31,6 @@ struct IsolateRequest {
   unsigned char isolated;
   unsigned char padding[3];
 };
-
-struct DeleteRequest {
-  nlmsghdr header;
-  ifinfomsg link;
-};
-
-struct Answer {
-  nlmsghdr header;
-  nlmsgerr error;
-  char rest[256];
-};
-
-// Sends one request and waits for its acknowledgement; 0 or the error's number.
-template <typename Request>
-int ask_kernel(Request& request, unsigned short type) {
-  request.header.nlmsg_len = sizeof request;
-  request.header.nlmsg_type = type;
-  request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
-  const Descriptor socket{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)};
-  const auto send = [&] { return ::send(socket.value(), &request, sizeof request, 0); };
-  if (!socket || uninterrupted(send) < 0) return errno;
-  Answer answer{};
-  const auto receive = [&] { return ::recv(socket.value(), &answer, sizeof answer, 0); };
-  if (uninterrupted(receive) < 0) return errno;
-  return answer.header.nlmsg_type == NLMSG_ERROR ? -answer.error.error : EPROTO;
-}
 
 }  // namespace
 
@@ -86,18 +60,8 @@ void isolate_port(const std::string& interface) {
   request.isolated_attribute.rta_type = IFLA_BRPORT_ISOLATED;
   request.isolated_attribute.rta_len = RTA_LENGTH(1);
   request.isolated = 1;
-  if (const int problem = ask_kernel(request, RTM_SETLINK); problem != 0) throw fail(problem);
-}
-
-void delete_interface(const std::string& interface) {
-  const auto index = ::if_nametoindex(interface.c_str());
-  if (index == 0) return;
-  DeleteRequest request{};
-  request.link.ifi_index = static_cast<int>(index);
-  const int problem = ask_kernel(request, RTM_DELLINK);
-  if (problem != 0 && problem != ENODEV) {
-    throw system_failure(CLOUD_E_NODE, "remove the network interface " + interface, problem);
-  }
+  if (const int problem = sdk::ask_rtnetlink(request, RTM_SETLINK); problem != 0)
+    throw fail(problem);
 }
 
 }  // namespace cloud::lxc

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <spank-cloud/network_interface.hpp>
 #include <string>
 
 namespace cloud::lxc {
@@ -13,7 +14,6 @@ namespace cloud::lxc {
 /// bridge and what is behind it, but no other machine. Throws sdk::Failure (CLOUD_E_NODE).
 void isolate_port(const std::string& interface);
 
-/// Removes a network interface of the host; absent is success. Throws sdk::Failure.
-void delete_interface(const std::string& interface);
+using sdk::delete_interface;
 
 }  // namespace cloud::lxc
