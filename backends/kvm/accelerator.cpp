@@ -2,7 +2,6 @@
 #include "backends/kvm/accelerator.hpp"
 
 #include <fcntl.h>
-#include <grp.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,7 +14,6 @@
 #include <iterator>
 #include <spank-cloud/bounded_call.hpp>
 #include <spank-cloud/descriptor.hpp>
-#include <vector>
 
 namespace cloud::kvm {
 namespace {
@@ -23,7 +21,6 @@ namespace {
 using sdk::Descriptor;
 
 constexpr const char* kDevice = "/dev/kvm";
-constexpr std::int64_t kOpenSeconds = 5;
 constexpr std::int64_t kProbeSeconds = 30;
 
 std::string boot_id() {
@@ -94,38 +91,18 @@ Accelerator remembered_verdict(const std::string& note, const std::function<Prob
   return verdict;
 }
 
-std::string refusal_for(const std::string& device, const cloud_user& user) {
-  const auto body = [&]() -> std::string {
-    std::vector<gid_t> groups{user.gid};
-    for (std::size_t i = 0; i < user.group_count; ++i) groups.push_back(user.groups[i]);
-    if (::setgroups(groups.size(), groups.data()) != 0 ||
-        ::setresgid(user.gid, user.gid, user.gid) != 0 ||
-        ::setresuid(user.uid, user.uid, user.uid) != 0) {
-      throw sdk::system_failure(CLOUD_E_NODE, "become the job's user", errno);
-    }
-    const Descriptor opened{::open(device.c_str(), O_RDWR | O_CLOEXEC)};
-    return opened ? "" : std::strerror(errno);
-  };
-  try {
-    return sdk::bounded_call("open " + device, body, sdk::in_seconds(kOpenSeconds));
-  } catch (const sdk::Failure& failure) {
-    return failure.what();
-  }
-}
-
-Accelerator find_accelerator(const std::string& note, const cloud_user& user) {
+Accelerator find_accelerator(const std::string& note, const QemuIdentity& qemu) {
   struct stat status {};
   if (::stat(kDevice, &status) != 0) {
     return {false, std::string{kDevice} + ": " + std::strerror(errno)};
   }
   auto verdict = remembered_verdict(note, probe_kvm);
   if (!verdict.hardware) return verdict;
-  // libvirtd gives the user's QEMU a copy of the device with its owner, mode and ACL.
-  if (const auto why = refusal_for(kDevice, user); !why.empty()) {
-    return {false,
-            std::string{kDevice} + " works, but user " + user.name +
-                ", as whom QEMU runs, cannot open it (" + why +
-                "): chmod 0666 with a udev rule that keeps it, or put the users in its group"};
+  // libvirtd gives QEMU a copy of the device with its owner, mode and ACL.
+  if (const auto why = refusal_for(kDevice, qemu); !why.empty()) {
+    return {false, std::string{kDevice} + " works, but a machine's QEMU, which runs as uid " +
+                       std::to_string(qemu.uid) + " with group " + std::to_string(qemu.gid) +
+                       ", cannot open it (" + why + "): " + kHowToOpen};
   }
   return verdict;
 }

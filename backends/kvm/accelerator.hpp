@@ -1,35 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <spank-cloud/backend_abi.h>
-
 #include <functional>
 #include <optional>
 #include <string>
 
 #include "backends/kvm/kvm_probe.hpp"
+#include "backends/kvm/qemu_identity.hpp"
 
 namespace cloud::kvm {
+
+/// What an administrator does where QEMU may not open /dev/kvm.
+inline constexpr const char* kHowToOpen =
+    "chgrp kvm /dev/kvm and chmod 0660 /dev/kvm, with a udev rule that keeps it";
 
 struct Accelerator {
   bool hardware = false;  ///< KVM
   std::string reason;     ///< why not, or ""
 };
 
-/// Whether /dev/kvm can run a guest of this user's, and not only be opened by root: a KVM that is
+/// Whether /dev/kvm can run a guest of this QEMU's, and not only be opened by root: a KVM that is
 /// itself a guest of another may run a firmware and no operating system. That much is found out
 /// once for each boot of the node, in some 2 s, and remembered in `note`, a file of root's alone.
 /// Others who ask meanwhile wait. What an administrator may mend while the node runs (no device, no
 /// right) is looked at each time.
-[[nodiscard]] Accelerator find_accelerator(const std::string& note, const cloud_user& user);
+[[nodiscard]] Accelerator find_accelerator(const std::string& note, const QemuIdentity& qemu);
 
 /// The verdict that `note` has of this boot; else that of `probe`, which is written down where it
 /// is lasting.
 [[nodiscard]] Accelerator remembered_verdict(const std::string& note,
                                              const std::function<ProbeAnswer()>& probe);
-
-/// "" where `user` may open `device` for reading and writing, else why not.
-[[nodiscard]] std::string refusal_for(const std::string& device, const cloud_user& user);
 
 /// A verdict as it is remembered, of this boot of the node. Pure.
 [[nodiscard]] std::string verdict_text(const Accelerator& verdict, const std::string& boot_id);

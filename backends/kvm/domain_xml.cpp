@@ -109,8 +109,8 @@ void add_boot(xml_node domain, const cloud_machine_spec& spec, const DomainPlan&
     with(add(os, "nvram", plan.uefi_state), "template", plan.uefi_vars);
   }
   if (std::string_view{spec.image->format} == "kernel") {
-    add(os, "kernel", spec.image->path);
-    if (*spec.image->initrd != '\0') add(os, "initrd", spec.image->initrd);
+    add(os, "kernel", plan.image.path);
+    if (!plan.image.initrd.empty()) add(os, "initrd", plan.image.initrd);
     add(os, "cmdline", *spec.image->cmdline == '\0' ? "console=ttyS0" : spec.image->cmdline);
   } else {
     with(add(os, "boot"), "dev", "hd");
@@ -127,14 +127,14 @@ void add_features(xml_node domain, const DomainPlan& plan) {
   with(add(add(features, "tcg"), "tb-cache", std::to_string(plan.tb_cache_mib)), "unit", "MiB");
 }
 
-void add_disks(xml_node devices, const cloud_machine_spec& spec, const DomainPlan& plan) {
+void add_disks(xml_node devices, const DomainPlan& plan) {
   if (!plan.overlay.empty()) {
     const auto disk = with(with(add(devices, "disk"), "type", "file"), "device", "disk");
     with(with(with(add(disk, "driver"), "name", "qemu"), "type", "qcow2"), "discard", "unmap");
     with(add(disk, "source"), "file", plan.overlay);
     const auto below = with(add(disk, "backingStore"), "type", "file");
     with(add(below, "format"), "type", plan.template_format);
-    with(add(below, "source"), "file", spec.image->path);
+    with(add(below, "source"), "file", plan.image.path);
     add(below, "backingStore");
     with(with(add(disk, "target"), "dev", plan.disk_bus == "virtio" ? "vda" : "sda"), "bus",
          plan.disk_bus);
@@ -173,7 +173,7 @@ void add_shares(xml_node devices, const DomainPlan& plan) {
 void add_devices(xml_node domain, const cloud_machine_spec& spec, const DomainPlan& plan) {
   const auto devices = add(domain, "devices");
   if (!plan.emulator.empty()) add(devices, "emulator", plan.emulator);
-  add_disks(devices, spec, plan);
+  add_disks(devices, plan);
   add_network(devices, spec, plan);
   add_shares(devices, plan);
   const auto serial = with(add(devices, "serial"), "type", "unix");
@@ -182,8 +182,6 @@ void add_devices(xml_node domain, const cloud_machine_spec& spec, const DomainPl
   const auto console = with(add(devices, "console"), "type", "unix");
   with(with(add(console, "source"), "mode", "bind"), "path", plan.console);
   with(with(add(console, "target"), "type", "serial"), "port", "0");
-  const auto agent = with(add(devices, "channel"), "type", "unix");
-  with(with(add(agent, "target"), "type", "virtio"), "name", "org.qemu.guest_agent.0");
   const auto random = with(add(devices, "rng"), "model", "virtio");
   with(add(random, "backend", "/dev/urandom"), "model", "random");
   with(add(devices, "memballoon"), "model", "none");
@@ -218,7 +216,7 @@ std::string domain_xml(const cloud_machine_spec& spec, const DomainPlan& plan) {
   const auto label = with(with(add(domain, "seclabel"), "type", "static"), "model", "dac");
   // The files are ours to own: libvirt shall neither take them over nor give them back.
   with(label, "relabel", "no");
-  add(label, "label", "+" + std::to_string(spec.user->uid) + ":+" + std::to_string(spec.user->gid));
+  add(label, "label", "+" + std::to_string(plan.qemu.uid) + ":+" + std::to_string(plan.qemu.gid));
   for (const auto& extra : plan.extras) extra.apply_to(domain);
   std::ostringstream text;
   document.save(text, "  ", pugi::format_default | pugi::format_no_declaration);

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "backends/kvm/qemu_identity.hpp"
+#include "backends/kvm/template_image.hpp"
 #include "backends/kvm/xml_fragment.hpp"
 
 namespace cloud::kvm {
@@ -28,6 +30,7 @@ struct SharedFolder {
 
 /// What a domain depends on besides the specification.
 struct DomainPlan {
+  QemuIdentity qemu;               ///< whom it runs as
   bool hardware = false;           ///< KVM, or else TCG
   std::uint64_t guest_memory = 0;  ///< bytes; a multiple of 1 MiB
   std::uint32_t tb_cache_mib = 0;  ///< TCG's cache of translated code
@@ -38,6 +41,7 @@ struct DomainPlan {
   std::string nic_model = "virtio";
   std::string emulator;         ///< "" for libvirt's own
   std::string overlay;          ///< qcow2; "" where the machine has no disk
+  ImageFiles image;             ///< what was checked, which is what is used
   std::string template_format;  ///< of what lies below the overlay
   std::string seed;             ///< the NoCloud disk
   std::string console;          ///< path of the socket that libvirt makes

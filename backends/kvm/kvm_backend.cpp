@@ -7,14 +7,15 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <spank-cloud/backend.hpp>
 #include <spank-cloud/bounded_call.hpp>
+#include <spank-cloud/id_map.hpp>
 #include <spank-cloud/user_namespace.hpp>
 #include <stdexcept>
 
@@ -22,10 +23,13 @@
 #include "backends/kvm/console_socket.hpp"
 #include "backends/kvm/domain_xml.hpp"
 #include "backends/kvm/host_cpus.hpp"
-#include "backends/kvm/libvirt_cgroups.hpp"
 #include "backends/kvm/libvirt_daemon.hpp"
+#include "backends/kvm/machine_end.hpp"
 #include "backends/kvm/network_filter.hpp"
 #include "backends/kvm/node_check.hpp"
+#include "backends/kvm/options.hpp"
+#include "backends/kvm/private_file.hpp"
+#include "backends/kvm/qemu_identity.hpp"
 #include "backends/kvm/qemu_process.hpp"
 #include "backends/kvm/seed_content.hpp"
 #include "backends/kvm/template_image.hpp"
@@ -47,43 +51,6 @@ constexpr std::int64_t kResumeSeconds = 20;
 constexpr std::int64_t kCleanUpSeconds = 10;
 constexpr std::int64_t kKillSeconds = 5;
 constexpr std::uint64_t kMiB = 1 << 20;
-
-constexpr cloud_option kOptions[] = {
-    {"uri", CLOUD_STRING, 0, "qemu:///system", "Where libvirtd answers."},
-    {"libvirt_run_dir", CLOUD_STRING, 0, "/run/libvirt/qemu",
-     "Where libvirtd keeps the process ids of its domains."},
-    {"libvirt_log_dir", CLOUD_STRING, 0, "/var/log/libvirt/qemu",
-     "Where libvirtd keeps a log of each domain, which goes with the machine; \"\" keeps it."},
-    {"accel", CLOUD_STRING, 0, "auto",
-     "\"kvm\", \"tcg\" (QEMU's own translation, slow and everywhere), or \"auto\": KVM where it "
-     "can really run a guest."},
-    {"memory_overhead_mib", CLOUD_INT, 0, "192",
-     "What of the job's memory is QEMU's and virtiofsd's, and not the guest's; with TCG its cache "
-     "comes on top."},
-    {"memory_least_mib", CLOUD_INT, 0, "128", "A guest with less memory than this is refused."},
-    {"tb_cache_mib", CLOUD_INT, 0, "128", "TCG's cache of translated code."},
-    {"machine", CLOUD_STRING, 0, "q35", "QEMU's machine type."},
-    {"cpu_model", CLOUD_STRING, 0, "",
-     "A CPU model of libvirt's; by default all that the accelerator can do."},
-    {"disk_bus", CLOUD_STRING, 0, "virtio",
-     "How a guest sees its disk: \"virtio\", \"sata\" or \"scsi\"."},
-    {"nic_model", CLOUD_STRING, 0, "virtio", "How a guest sees its network."},
-    {"network_filter", CLOUD_BOOL, 0, "true",
-     "Whether libvirt's nwfilter pins a machine to its MAC and leased address."},
-    {"user_data", CLOUD_STRING, 0, "", "A file of cloud-init user-data for every machine."},
-    {"domain_xml_extra", CLOUD_STRING, 0, "",
-     "Additions to every domain: <devices>, <features>, <clock> and <cpu> of libvirt's format."},
-    {"emulator", CLOUD_STRING, 0, "", "The QEMU to run; by default libvirt's choice."},
-    {"qemu_img", CLOUD_STRING, 0, "/usr/bin/qemu-img", "The program that makes overlays."},
-    {"virtiofsd", CLOUD_STRING, 0, "/usr/lib/qemu/virtiofsd", "The program that serves folders."},
-    {"uefi_code", CLOUD_STRING, 0, "/usr/share/OVMF/OVMF_CODE_4M.fd", "UEFI firmware."},
-    {"uefi_vars", CLOUD_STRING, 0, "/usr/share/OVMF/OVMF_VARS_4M.fd",
-     "The variables that a machine with UEFI starts from."},
-    {"guest_program", CLOUD_STRING, 0, CLOUD_GUEST_PROGRAM,
-     "The static program that runs tasks in a guest."},
-    {"guest_setup", CLOUD_STRING, 0, CLOUD_GUEST_SETUP,
-     "The script that sets up a guest with cloud-init."},
-};
 
 std::string content_of(const std::string& path, const std::string& what) {
   std::ifstream file{path, std::ios::binary};
@@ -116,7 +83,6 @@ class KvmBackend {
       : host_{host},
         daemon_{settings.string("uri", "qemu:///system")},
         is_system_daemon_{settings.string("uri", "qemu:///system") == "qemu:///system"},
-        run_dir_{settings.string("libvirt_run_dir", "/run/libvirt/qemu")},
         log_dir_{settings.string("libvirt_log_dir", "/var/log/libvirt/qemu")},
         accel_{settings.string("accel", "auto")},
         overhead_mib_{mib_setting(settings, "memory_overhead_mib", 192)},
@@ -145,15 +111,7 @@ class KvmBackend {
   }
 
   static constexpr const char* image_formats = "qcow2 raw kernel";
-  static constexpr cloud_option image_options[] = {
-      {"disk_size", CLOUD_INT, 0, nullptr,
-       "Bytes that the guest's disk shows, and may grow to; by default those of the image."},
-      {"firmware", CLOUD_STRING, 0, "bios", "What starts the image: \"bios\" or \"uefi\"."},
-      {"user_data", CLOUD_STRING, 0, "",
-       "A file of cloud-init user-data for this image's machines."},
-      {"domain_xml_extra", CLOUD_STRING, 0, "",
-       "Additions to the domains of this image's machines."},
-  };
+  static constexpr const auto& image_options = kImageOptions;
 
   void probe() {
     require_files({{"qemu_img", qemu_img_, true, "qemu-utils"},
@@ -169,7 +127,7 @@ class KvmBackend {
 
   void prepare(const cloud_machine_spec& spec) {
     require_socket_path(console_of(spec));
-    check_template(*spec.image);
+    const auto files = check_template(*spec.image);
     const auto settings = image_settings(spec);
     (void)fragment_of(settings, "domain_xml_extra");
     const auto firmware = settings.string("firmware", "bios");
@@ -179,8 +137,8 @@ class KvmBackend {
     }
     if (is_disk(spec)) {
       const auto size = settings.integer("disk_size", 0);
-      make_overlay(qemu_img_, *spec.image, overlay_of(spec), static_cast<std::uint64_t>(size),
-                   spec.user->uid, spec.user->gid);
+      make_overlay(qemu_img_, *spec.image, files,
+                   {overlay_of(spec), static_cast<std::uint64_t>(size), owner_of_files(spec)});
     }
   }
 
@@ -191,7 +149,10 @@ class KvmBackend {
     try {
       bring_up(spec, deadline);
     } catch (...) {
-      servers_.end(spec.name);
+      if (const auto words = servers_.last_words(spec.name); !words.empty()) {
+        host_.log(CLOUD_WARN, "virtiofsd of machine '" + std::string{spec.name} + "': " + words);
+      }
+      servers_.end(spec.name, in_seconds(kKillSeconds));
       throw;
     }
   }
@@ -214,9 +175,10 @@ class KvmBackend {
   void stop(const cloud_machine_ref& ref, Deadline deadline) {
     const auto process = remembered_process(ref.work_dir);
     if (process.pid == 0) return;
+    const auto patience = seconds_before(deadline, kKillSeconds);
     try {
-      if (daemon_.shut_down(ref.name, in_seconds(kCleanUpSeconds, deadline), host_) &&
-          sdk::has_ended(process, deadline, host_)) {
+      if (daemon_.shut_down(ref.name, in_seconds(kCleanUpSeconds, patience), host_) &&
+          sdk::has_ended(process, patience, host_)) {
         return;
       }
       host_.log(CLOUD_WARN,
@@ -225,30 +187,11 @@ class KvmBackend {
       if (failure.code() == CLOUD_E_CANCELLED) throw;
       host_.log(CLOUD_WARN, failure.what() + std::string{"; ending its QEMU instead"});
     }
-    (void)sdk::end_process(process, SIGKILL, in_seconds(kKillSeconds), host_);
+    (void)sdk::end_process(process, SIGKILL, deadline, host_);
   }
 
   void destroy(const cloud_machine_ref& ref, Deadline deadline) {
-    try {
-      end_domain(ref, deadline);
-      daemon_.forget_filter_of(nic_name(ref.name), in_seconds(kCleanUpSeconds, deadline));
-    } catch (const Failure& failure) {
-      if (failure.code() == CLOUD_E_INTERNAL) throw;
-      // The domain is transient: libvirtd forgets it when it sees that its process has gone.
-      host_.log(CLOUD_WARN, failure.what() + std::string{"; ending its QEMU instead"});
-    }
-    pid_t stays = 0;
-    for (const auto& process : processes_of_machine(ref)) {
-      if (!sdk::end_process(process, SIGKILL, in_seconds(kKillSeconds), host_)) stays = process.pid;
-    }
-    servers_.end(ref.name);
-    remove_libvirt_cgroups(ref.name);
-    // One a job would be there for ever.
-    if (!log_dir_.empty()) ::unlink((log_dir_ + "/" + ref.name + ".log").c_str());
-    if (stays != 0) {
-      throw Failure{CLOUD_E_NODE, "QEMU, process " + std::to_string(stays) + " of machine '" +
-                                      ref.name + "', does not die"};
-    }
+    end_machine(ref, {daemon_, servers_, log_dir_, host_}, deadline);
   }
 
   void list(const std::function<void(const std::string&)>& visit) {
@@ -261,38 +204,9 @@ class KvmBackend {
   }
 
  private:
-  // See NewDomain.
-  static std::string creation_mark(const std::string& work_dir) { return work_dir + "/creating"; }
-
-  // libvirtd may come to a request only after the one who sent it was killed.
-  void end_domain(const cloud_machine_ref& ref, Deadline deadline) {
-    constexpr int kLooks = 10;
-    constexpr timespec kPause{0, 100'000'000};
-    for (int look = 0; look < kLooks; ++look) {
-      if (daemon_.destroy(ref.name, in_seconds(kCleanUpSeconds, deadline))) return;
-      if (::access(creation_mark(ref.work_dir).c_str(), F_OK) != 0 || deadline.expired()) return;
-      ::nanosleep(&kPause, nullptr);
-    }
-  }
-
-  // Anybody may call a process like that: the machine's is its user's, whose its disks are.
-  static std::vector<sdk::Process> processes_of_machine(const cloud_machine_ref& ref) {
-    auto found = processes_by_name(ref.name);
-    struct stat seed {};
-    if (::stat((std::string{ref.work_dir} + "/seed.iso").c_str(), &seed) != 0) return found;
-    found.erase(std::remove_if(found.begin(), found.end(),
-                               [&](const sdk::Process& process) {
-                                 struct stat owner {};
-                                 const auto path = "/proc/" + std::to_string(process.pid);
-                                 return ::stat(path.c_str(), &owner) == 0 && owner.st_uid != 0 &&
-                                        owner.st_uid != seed.st_uid;
-                               }),
-                found.end());
-    return found;
-  }
-
   void bring_up(const cloud_machine_spec& spec, Deadline deadline) {
     auto plan = base_;
+    plan.image = check_template(*spec.image);
     choose_accelerator(spec, plan);
     size_guest(spec, plan);
     plan.nodes = numa_nodes_of(parse_cpu_list(spec.cpus));
@@ -305,14 +219,14 @@ class KvmBackend {
                             host_);
     }
     const auto xml = domain_xml(spec, plan);
-    std::ofstream{std::string{spec.work_dir} + "/domain.xml"} << xml;
+    write_private_file(std::string{spec.work_dir} + "/domain.xml", xml);
     daemon_.create_paused({spec.name, xml, creation_mark(spec.work_dir)},
                           in_seconds(kCreateSeconds, deadline), host_);
     try {
       take_over(spec, plan);
       daemon_.resume(spec.name, in_seconds(kResumeSeconds, deadline), host_);
     } catch (...) {
-      for (const auto& process : processes_by_name(spec.name)) kill_process(process);
+      (void)end_processes(leftovers(spec.work_dir, spec.name), in_seconds(kKillSeconds));
       throw;
     }
   }
@@ -330,17 +244,26 @@ class KvmBackend {
     return Settings{spec.image->settings, spec.image->setting_count};
   }
 
+  // Nobody else can open what the machine's QEMU writes to.
+  static std::uint32_t owner_of_files(const cloud_machine_spec& spec) {
+    return sdk::engine_id(spec.subid_first);
+  }
+
   void choose_accelerator(const cloud_machine_spec& spec, DomainPlan& plan) {
+    plan.qemu = qemu_identity(spec.subid_first, "");
     if (accel_ == "tcg") return;
+    const auto with_kvm = qemu_identity(spec.subid_first, "/dev/kvm");
     // Beside the machines' folders, for all of the node's.
     const auto note = fs::path{spec.work_dir}.parent_path() / ".kvm";
-    const auto found = find_accelerator(note.string(), *spec.user);
+    const auto found = find_accelerator(note.string(), with_kvm);
     if (accel_ == "kvm" && !found.hardware) {
       throw Failure{CLOUD_E_NODE, "KVM cannot run the guest on this node (" + found.reason +
                                       "); accel = \"auto\" would fall back to TCG"};
     }
     plan.hardware = found.hardware;
-    if (!found.hardware) {
+    if (found.hardware) {
+      plan.qemu = with_kvm;
+    } else {
       host_.log(CLOUD_INFO, "no hardware acceleration (" + found.reason + "): the guest is slow");
     }
   }
@@ -386,7 +309,7 @@ class KvmBackend {
                                         " (is the package ovmf installed?)"};
     }
     if (::chmod(plan.uefi_state.c_str(), 0600) != 0 ||
-        ::chown(plan.uefi_state.c_str(), spec.user->uid, spec.user->gid) != 0) {
+        ::chown(plan.uefi_state.c_str(), owner_of_files(spec), owner_of_files(spec)) != 0) {
       throw sdk::system_failure(CLOUD_E_NODE, "change the owner of " + plan.uefi_state, errno);
     }
   }
@@ -396,20 +319,19 @@ class KvmBackend {
   std::vector<GuestMount> share_folders(const cloud_machine_spec& spec, DomainPlan& plan) {
     std::vector<GuestMount> mounts;
     if (spec.mount_count == 0) return mounts;
-    const sdk::UserNamespace user_namespace{spec};
+    std::vector<VirtiofsOrder> orders;
     for (std::size_t i = 0; i < spec.mount_count; ++i) {
       const auto& mount = spec.mounts[i];
       const auto tag = "mount" + std::to_string(i);
       const auto socket = std::string{spec.work_dir} + "/" + tag + ".sock";
-      const auto server = start_virtiofs_server(
-          {virtiofsd_, socket, std::string{spec.work_dir} + "/" + tag + ".log", mount.source_fd,
-           mount.read_only != 0},
-          *spec.user, user_namespace);
-      servers_.add(spec.name, server);
-      host_.place(std::string{spec.cgroup} + "/machine", server);
+      orders.push_back({virtiofsd_, socket, mount.source_fd, mount.read_only != 0});
       plan.shares.push_back({tag, socket});
       mounts.push_back({tag, mount.target, mount.read_only != 0});
     }
+    const sdk::UserNamespace user_namespace{spec};
+    servers_.start(spec.name, orders, owner_of_files(spec), user_namespace, [&](pid_t server) {
+      host_.place(std::string{spec.cgroup} + "/machine", server);
+    });
     return mounts;
   }
 
@@ -422,22 +344,21 @@ class KvmBackend {
     seed.guest_program = content_of(guest_program_, "the guest's program");
     seed.setup_program = content_of(guest_setup_, "the guest's set-up script");
     write_seed_disk(std::string{spec.work_dir} + "/seed.iso", seed_files(spec, seed),
-                    spec.user->uid, spec.user->gid);
+                    owner_of_files(spec), owner_of_files(spec));
   }
 
   // The domain is there and does not run: what it touches from now on is charged to the job.
   void take_over(const cloud_machine_spec& spec, const DomainPlan& plan) {
-    const auto process = process_of_libvirt(run_dir_, spec.name);
+    console_ = connect_console(plan.console);
+    const auto process = process_behind(console_, plan.qemu.uid);
     remember_process(spec.work_dir, process.pid);
     host_.place(std::string{spec.cgroup} + "/machine", process.pid);
     std::ofstream{"/proc/" + std::to_string(process.pid) + "/oom_score_adj"} << "0";
-    console_ = connect_console(plan.console);
   }
 
   Host host_;
   LibvirtDaemon daemon_;
   bool is_system_daemon_;  ///< whose folders are where libvirt is built for
-  std::string run_dir_;
   std::string log_dir_;
   std::string accel_;
   std::uint64_t overhead_mib_;

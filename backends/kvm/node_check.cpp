@@ -8,6 +8,9 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "backends/kvm/accelerator.hpp"
+#include "backends/kvm/qemu_identity.hpp"
+
 namespace cloud::kvm {
 namespace {
 
@@ -37,7 +40,7 @@ void require_traversable(const std::string& folder) {
   struct stat status {};
   if (::stat(folder.c_str(), &status) != 0 || (status.st_mode & S_IXOTH) != 0) return;
   throw Failure{CLOUD_E_NODE, folder + " has mode " + mode_text(status.st_mode) +
-                                  ", so that a machine's QEMU, which is its user's, does not reach "
+                                  ", so that a machine's QEMU, which is not root's, does not reach "
                                   "its own files below: chmod o+x " +
                                   folder};
 }
@@ -54,12 +57,17 @@ void examine_kvm_device(const std::string& device, const std::string& accel,
     host.log(CLOUD_WARN, "machines are slow (TCG): " + why);
     return;
   }
-  constexpr mode_t kUse = S_IROTH | S_IWOTH;
-  if ((status.st_mode & kUse) == kUse) return;
-  host.log(CLOUD_WARN, device + " has mode " + mode_text(status.st_mode) + " and group " +
-                           std::to_string(status.st_gid) +
-                           ": a machine's QEMU is its user's and gets KVM only where that user may "
-                           "use it; chmod 0666, and a udev rule that keeps it");
+  // Any id without an account stands for those of the machines' QEMUs.
+  const auto qemu = qemu_identity(0, device);
+  const auto why = ::geteuid() == 0 ? refusal_for(device, qemu) : std::string{};
+  if (why.empty()) return;
+  const auto text = device + " has mode " + mode_text(status.st_mode) + " and group " +
+                    std::to_string(status.st_gid) +
+                    ", and a machine's QEMU, which has an id of its own and that group, cannot "
+                    "open it (" +
+                    why + "): " + kHowToOpen;
+  if (accel == "kvm") throw Failure{CLOUD_E_NODE, text};
+  host.log(CLOUD_WARN, "machines are slow (TCG): " + text);
 }
 
 }  // namespace cloud::kvm

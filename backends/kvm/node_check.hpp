@@ -19,12 +19,12 @@ struct NeededFile {
 /// do about it.
 void require_files(const std::vector<NeededFile>& files);
 
-/// Throws where the user of a QEMU could not go through a folder of libvirt's to its domain's own.
+/// Throws where a QEMU could not go through a folder of libvirt's to its domain's own.
 /// A folder that is not there is libvirtd's to make.
 void require_traversable(const std::string& folder);
 
-/// Throws where /dev/kvm is missing and `accel` is "kvm"; else says in the log what about it makes
-/// machines slow.
+/// Throws where /dev/kvm is missing, or closed to a QEMU, and `accel` is "kvm"; else says in the
+/// log what about it makes machines slow.
 void examine_kvm_device(const std::string& device, const std::string& accel, const sdk::Host& host);
 
 }  // namespace cloud::kvm

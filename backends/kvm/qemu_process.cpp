@@ -1,15 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends/kvm/qemu_process.hpp"
 
+#include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <spank-cloud/base/uninterrupted.hpp>
 #include <sstream>
+
+#include "backends/kvm/private_file.hpp"
+
+// Of Linux 6.5; the headers may be older.
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77
+#endif
 
 namespace cloud::kvm {
 namespace {
@@ -36,9 +48,25 @@ std::string start_time(pid_t pid) {
   return field;
 }
 
+// Real, effective, saved and of the file system: "Uid:  107 107 107 107". The owner of /proc/PID is
+// root where the process cannot be dumped.
+bool runs_as(pid_t pid, uid_t uid) {
+  std::ifstream status{"/proc/" + std::to_string(pid) + "/status"};
+  for (std::string line; std::getline(status, line);) {
+    if (line.compare(0, 4, "Uid:") != 0) continue;
+    std::istringstream numbers{line.substr(4)};
+    int count = 0;
+    for (uid_t number = 0; numbers >> number; ++count) {
+      if (number != uid) return false;
+    }
+    return count == 4;
+  }
+  return false;
+}
+
 // "-name guest=NAME,debug-threads=on"
-bool is_qemu_of(const fs::path& process, const std::string& machine) {
-  std::ifstream file{process / "cmdline"};
+bool is_qemu_of(pid_t pid, const std::string& machine) {
+  std::ifstream file{"/proc/" + std::to_string(pid) + "/cmdline"};
   const auto wanted = "guest=" + machine;
   bool is_name = false;
   for (std::string word; std::getline(file, word, '\0');) {
@@ -49,27 +77,37 @@ bool is_qemu_of(const fs::path& process, const std::string& machine) {
   return false;
 }
 
+// Where the kernel does not hand out a descriptor of the peer, the number may have come to mean
+// another process: only one of the id is taken, and only while it lives.
+sdk::Process peer_of(const Descriptor& socket) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(socket.value(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
+    throw sdk::system_failure(CLOUD_E_NODE, "ask whose the machine's console is", errno);
+  }
+  int pidfd = -1;
+  size = sizeof pidfd;
+  if (::getsockopt(socket.value(), SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) != 0) {
+    return {peer.pid, open_pidfd(peer.pid)};
+  }
+  return {peer.pid, Descriptor{pidfd}};
+}
+
 }  // namespace
 
-sdk::Process process_of_libvirt(const std::string& run_dir, const std::string& machine) {
-  const auto path = run_dir + "/" + machine + ".pid";
-  std::ifstream file{path};
-  sdk::Process found;
-  if (!(file >> found.pid) || found.pid <= 1) {
-    throw Failure{CLOUD_E_NODE, "libvirt names no process of the machine in " + path +
-                                    " (is libvirt_run_dir of [backend.kvm] right?)"};
-  }
-  found.pidfd = open_pidfd(found.pid);
-  if (!found.pidfd || !is_qemu_of("/proc/" + std::to_string(found.pid), machine)) {
-    throw Failure{CLOUD_E_NODE, "the process in " + path + " is not the machine's"};
-  }
-  return found;
+sdk::Process process_behind(const Descriptor& console, uid_t uid) {
+  auto process = peer_of(console);
+  // Not over after its ids were read: then they were its own, and not of another with the number.
+  if (process.pidfd && runs_as(process.pid, uid) && !sdk::is_over(process)) return process;
+  throw Failure{CLOUD_E_NODE, "the machine's console is that of process " +
+                                  std::to_string(process.pid) + ", which does not run as uid " +
+                                  std::to_string(uid) +
+                                  " as the machine's QEMU must (does libvirt's qemu.conf have "
+                                  "security_driver = \"none\"?)"};
 }
 
 void remember_process(const std::string& work_dir, pid_t pid) {
-  std::ofstream file{work_dir + "/qemu", std::ios::trunc};
-  file << pid << ' ' << start_time(pid) << '\n' << std::flush;
-  if (!file) throw sdk::system_failure(CLOUD_E_NODE, "write " + work_dir + "/qemu", errno);
+  write_private_file(work_dir + "/qemu", std::to_string(pid) + " " + start_time(pid) + "\n");
 }
 
 sdk::Process remembered_process(const std::string& work_dir) {
@@ -85,7 +123,7 @@ sdk::Process remembered_process(const std::string& work_dir) {
   return found;
 }
 
-std::vector<sdk::Process> processes_by_name(const std::string& machine) {
+std::vector<sdk::Process> processes_of(uid_t uid, const std::string& machine) {
   std::vector<sdk::Process> found;
   std::error_code problem;
   for (const auto& entry : fs::directory_iterator{"/proc", problem}) {
@@ -93,17 +131,23 @@ std::vector<sdk::Process> processes_by_name(const std::string& machine) {
     pid_t pid = 0;
     const auto parsed = std::from_chars(name.data(), name.data() + name.size(), pid);
     if (parsed.ec != std::errc{} || pid <= 1) continue;
-    if (!is_qemu_of(entry.path(), machine)) continue;
-    sdk::Process process{pid, open_pidfd(pid)};
-    if (process.pidfd && is_qemu_of(entry.path(), machine)) found.push_back(std::move(process));
+    auto process = sdk::open_process(
+        pid, [&](pid_t number) { return runs_as(number, uid) && is_qemu_of(number, machine); });
+    if (process) found.push_back(std::move(process));
   }
   return found;
 }
 
-void kill_process(const sdk::Process& process) noexcept {
-  if (process.pidfd) {
+pid_t end_processes(const std::vector<sdk::Process>& processes, sdk::Deadline deadline) {
+  for (const auto& process : processes) {
     ::syscall(SYS_pidfd_send_signal, process.pidfd.value(), SIGKILL, nullptr, 0);
   }
+  for (const auto& process : processes) {
+    const std::chrono::nanoseconds left{deadline.remaining()};
+    const auto limit = std::chrono::ceil<std::chrono::milliseconds>(left);
+    if (!is_ready_within(process.pidfd.value(), POLLIN, limit)) return process.pid;
+  }
+  return 0;
 }
 
 }  // namespace cloud::kvm

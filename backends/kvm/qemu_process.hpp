@@ -1,31 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The QEMU of a machine, known without asking libvirtd: from the file that start() leaves in the
-// machine's folder, from libvirt's own, or by the name that libvirt gives it.
+// The QEMU of a machine. What nobody but root could have arranged tells which process it is: who
+// has the other end of a socket that libvirtd made in the machine's folder, and an id that no
+// account has. Not a file that libvirtd leaves open in it, and not its command line alone, which
+// every process may have.
 #pragma once
 
 #include <sys/types.h>
 
 #include <cstdint>
 #include <spank-cloud/backend.hpp>
+#include <spank-cloud/descriptor.hpp>
 #include <spank-cloud/process.hpp>
 #include <string>
 #include <vector>
 
 namespace cloud::kvm {
 
-/// The process that libvirt names in `<run_dir>/<machine>.pid`. Throws CLOUD_E_NODE where it is
-/// none.
-[[nodiscard]] sdk::Process process_of_libvirt(const std::string& run_dir,
-                                              const std::string& machine);
+/// The process that listens at the other end of the machine's console: libvirtd makes the socket
+/// and hands it to the QEMU that it starts. Throws CLOUD_E_NODE where that process does not run as
+/// `uid`.
+[[nodiscard]] sdk::Process process_behind(const sdk::Descriptor& console, uid_t uid);
 
 /// Remembers it, with the time of its start, as `<work_dir>/qemu`.
 void remember_process(const std::string& work_dir, pid_t pid);
 [[nodiscard]] sdk::Process remembered_process(const std::string& work_dir);
 
-/// Every process whose command line says that it is the QEMU of that machine, whoever's it is.
-[[nodiscard]] std::vector<sdk::Process> processes_by_name(const std::string& machine);
+/// Every process that runs as `uid` and whose command line says that it is the QEMU of that
+/// machine: another machine of the same user has the id, too. All ids of it must be that one.
+[[nodiscard]] std::vector<sdk::Process> processes_of(uid_t uid, const std::string& machine);
 
-void kill_process(const sdk::Process& process) noexcept;
+/// Kills all of them first, and only then waits for their end. The first that has not ended at the
+/// deadline, or 0.
+[[nodiscard]] pid_t end_processes(const std::vector<sdk::Process>& processes,
+                                  sdk::Deadline deadline);
 
 }  // namespace cloud::kvm

@@ -116,23 +116,26 @@ TEST_F(Note, IsNotLeftByAProbeThatIsKilled) {
   EXPECT_EQ(probes_, 1);
 }
 
-TEST(Device, IsOpenedAsTheUserOfTheMachine) {
+TEST(Device, IsOpenedAsTheQemuOfTheMachine) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root";
   const TemporaryFolder folder;
   ::chmod(folder.path().c_str(), 0755);
   const auto device = folder / "device";
   std::ofstream{device} << "";
   const std::uint32_t group = 54321;
-  cloud_user user{};
-  user.uid = 12345;
-  user.gid = 12345;
+  const std::uint32_t range = 1879048192;
   ::chmod(device.c_str(), 0660);
-  EXPECT_EQ(refusal_for(device, user), "Permission denied");
+  const auto closed = qemu_identity(range, device);
+  EXPECT_EQ(closed.uid, range + 65533);
+  EXPECT_EQ(closed.gid, range + 65533) << "never root's group";
+  EXPECT_EQ(refusal_for(device, closed), "Permission denied");
   ASSERT_EQ(::chown(device.c_str(), 0, group), 0);
-  EXPECT_EQ(refusal_for(device, user), "Permission denied");
-  user.groups = &group;
-  user.group_count = 1;
-  EXPECT_EQ(refusal_for(device, user), "");
+  EXPECT_EQ(refusal_for(device, closed), "Permission denied");
+  const auto open = qemu_identity(range, device);
+  EXPECT_EQ(open.gid, group);
+  EXPECT_EQ(refusal_for(device, open), "");
+  ::chmod(device.c_str(), 0640);
+  EXPECT_EQ(qemu_identity(range, device).gid, range + 65533) << "the group may not write";
   EXPECT_EQ(::geteuid(), 0U);
 }
 

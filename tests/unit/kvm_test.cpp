@@ -59,6 +59,8 @@ struct Machine {
     plan.guest_memory = std::uint64_t{512} << 20;
     plan.nodes = {{0, {2, 3}}};
     plan.machine = "q35";
+    plan.qemu = {1879113725, 106};
+    plan.image.path = "/images/deb.qcow2";
     plan.overlay = "/w/disk.qcow2";
     plan.template_format = "qcow2";
     plan.seed = "/w/seed.iso";
@@ -125,17 +127,25 @@ TEST(DomainXml, GivesTheGuestACellForEachNodeOfTheHost) {
   EXPECT_EQ(at(domain, "/domain/cputune/vcpupin[@vcpu='2']/@cpuset"), "5");
 }
 
-TEST(DomainXml, RunsAsTheUserAndLeavesFilesTheirOwners) {
+TEST(DomainXml, RunsAsNobodyWhoCanLogInAndLeavesFilesTheirOwners) {
   const Machine machine;
 
   const auto domain = machine.domain();
 
-  EXPECT_EQ(text_at(domain, "/domain/seclabel[@model='dac'][@type='static']/label"), "+1000:+100");
+  EXPECT_EQ(text_at(domain, "/domain/seclabel[@model='dac'][@type='static']/label"),
+            "+1879113725:+106");
   EXPECT_EQ(at(domain, "/domain/seclabel/@relabel"), "no");
   EXPECT_EQ(domain.select_nodes("//source[@file]").size(), 3U);
   EXPECT_EQ(at(domain, "/domain/devices/disk/backingStore/source/@file"), "/images/deb.qcow2");
   EXPECT_EQ(at(domain, "/domain/devices/disk/backingStore/format/@type"), "qcow2");
   EXPECT_EQ(domain.select_nodes("/domain/devices/disk[target/@dev='vdb']/readonly").size(), 1U);
+}
+
+// What libvirtd would parse, and root with it.
+TEST(DomainXml, GivesAGuestNoWayToTalkToLibvirtd) {
+  const Machine machine;
+
+  EXPECT_EQ(machine.domain().select_nodes("//channel").size(), 0U);
 }
 
 TEST(DomainXml, PinsTheNetwork) {
@@ -152,8 +162,7 @@ TEST(DomainXml, PinsTheNetwork) {
 TEST(DomainXml, BootsAKernelDirectly) {
   Machine machine;
   machine.image.format = "kernel";
-  machine.image.path = "/images/vmlinuz";
-  machine.image.initrd = "/images/initrd";
+  machine.plan.image = {"/images/vmlinuz", "/images/initrd", 0};
   machine.plan.overlay.clear();
 
   const auto domain = machine.domain();
@@ -166,12 +175,12 @@ TEST(DomainXml, BootsAKernelDirectly) {
 
 TEST(DomainXml, NoNameBecomesMarkup) {
   Machine machine;
-  machine.image.path = "/images/<&\"'>]]>.qcow2";
+  machine.plan.image.path = "/images/<&\"'>]]>.qcow2";
   machine.network.bridge = "br'0\"/><x";
 
   const auto domain = machine.domain();
 
-  EXPECT_EQ(at(domain, "/domain/devices/disk/backingStore/source/@file"), machine.image.path);
+  EXPECT_EQ(at(domain, "/domain/devices/disk/backingStore/source/@file"), machine.plan.image.path);
   EXPECT_EQ(at(domain, "//interface/source/@bridge"), machine.network.bridge);
   EXPECT_EQ(domain.select_nodes("//x").size(), 0U);
 }
@@ -288,7 +297,7 @@ class TemplateImage : public ::testing::Test {
   std::string refusal(const char* format) {
     const cloud_image image{sizeof image, "deb", path_.c_str(), format, "auto", "", "", nullptr, 0};
     try {
-      check_template(image);
+      checked_ = check_template(image);
     } catch (const sdk::Failure& failure) {
       EXPECT_EQ(failure.code(), CLOUD_E_CONFIG);
       return failure.what();
@@ -307,12 +316,43 @@ class TemplateImage : public ::testing::Test {
 
   std::string folder_ = "/var/lib/spank-cloud-template-test-" + std::to_string(::getpid());
   std::string path_ = folder_ + "/image";
+  ImageFiles checked_;
 };
 
 TEST_F(TemplateImage, TakesAnImageThatStandsForItself) {
-  write(header(0, 0));
+  auto bytes = header(0, 0);
+  bytes[29] = 0x10;
+  write(bytes);
 
   EXPECT_EQ(refusal("qcow2"), "taken");
+  EXPECT_EQ(checked_.path, path_);
+  EXPECT_EQ(checked_.size, 1U << 20) << "of the disk, and not of the file";
+  write(std::string(513, 'x'));
+  EXPECT_EQ(refusal("raw"), "taken");
+  EXPECT_EQ(checked_.size, 1024U) << "in whole sectors";
+}
+
+// What was looked at on the way is the way that is gone later, also where a link leads through a
+// folder of somebody else's.
+TEST_F(TemplateImage, RefusesAWayThatOthersCanChange) {
+  const auto link = folder_ + "/link";
+  const auto theirs = folder_ + "/theirs";
+  const auto images = theirs + "/images";
+  ASSERT_EQ(::mkdir(theirs.c_str(), 0755), 0);
+  ASSERT_EQ(::mkdir(images.c_str(), 0755), 0);
+  ASSERT_EQ(::chown(theirs.c_str(), 12345, 12345), 0);
+  ASSERT_EQ(::symlink(images.c_str(), link.c_str()), 0);
+  const auto file = images + "/image";
+  const auto direct = path_;
+  path_ = link + "/image";
+  write(header(0, 0));
+  EXPECT_THAT(refusal("qcow2"), HasSubstr("in the folder " + theirs));
+  ASSERT_EQ(::chown(theirs.c_str(), 0, 0), 0);
+  EXPECT_EQ(refusal("qcow2"), "taken");
+  EXPECT_EQ(checked_.path, file);
+  path_ = direct;
+  for (const auto& made : {file, link}) ::unlink(made.c_str());
+  for (const auto& made : {images, theirs}) ::rmdir(made.c_str());
 }
 
 TEST_F(TemplateImage, RefusesAChainToOtherFiles) {
