@@ -25,6 +25,7 @@
 #include "core/machine/machine_keys.hpp"
 #include "core/machine/machine_plan.hpp"
 #include "core/machine/namespace_owner.hpp"
+#include "core/machine/ssh_identity.hpp"
 #include "hooks/spec_builder.hpp"
 
 namespace cloud {
@@ -248,8 +249,10 @@ Result<void> MachineKeeper::wait_for_ssh(const MachineSpec& spec) {
                     report(phase);
                     stages_.save();
                   }};
+  auto identity = SshIdentity::make(spec.user, spec.subid_first);
+  if (!identity) return std::move(identity).error();
   BootWatch watch{{publisher_->dir(), spec.name, spec.user.name, spec.network->address},
-                  {spec.user.uid, spec.user.gid, spec.user.groups},
+                  identity->credentials(),
                   std::move(signs),
                   {deadline_, config_.stall_timeout}};
   // What follows takes seconds: where it hangs shall be seen.

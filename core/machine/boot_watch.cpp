@@ -180,28 +180,20 @@ Result<BootWatch::Answer> BootWatch::knock(const std::string& what) {
 
 // ssh goes to the background once it is let in: then the connection that all sessions share stands.
 Result<bool> BootWatch::log_in() {
-  const auto words = target_.dir + "/ssh/login.log";
-  ::unlink(words.c_str());
-  Command login{
-      .argv = ssh_command(target_, {"-M", "-f", "-N", "-o", "ControlPersist=no"}, ""),
-      .environment = {"HOME=/", "PATH=/usr/bin:/bin"},
-      .working_directory = ssh_socket_folder(target_.dir),
-      .output_file = words,
-      .timeout = std::min<std::chrono::milliseconds>(
-          kSshLimit, std::chrono::ceil<std::chrono::milliseconds>(limits_.deadline - Clock::now())),
-      .cancelled = signs_.cancelled,
-      .leaves_daemon = true,
-      .user = user_};
-  auto outcome = run(login);
-  if (!outcome) {
-    // A disk that is full costs the words, not the login.
-    login.output_file.clear();
-    outcome = run(login);
-  }
-  const auto said = last_line_of(words);
-  ::unlink(words.c_str());
+  const auto outcome =
+      run({.argv = ssh_command(target_, {"-M", "-f", "-N", "-o", "ControlPersist=no"}, ""),
+           .environment = {"HOME=/", "PATH=/usr/bin:/bin"},
+           .working_directory = ssh_socket_folder(target_.dir),
+           .keeps_output = true,
+           .timeout = std::min<std::chrono::milliseconds>(
+               kSshLimit,
+               std::chrono::ceil<std::chrono::milliseconds>(limits_.deadline - Clock::now())),
+           .cancelled = signs_.cancelled,
+           .leaves_daemon = true,
+           .user = user_});
   if (!outcome) return outcome.error();
   if (outcome->kind == Outcome::Kind::exited && outcome->code == 0) return true;
+  const auto said = last_line_in(outcome->output);
   login_problem_ = outcome->kind == Outcome::Kind::timed_out
                        ? "ssh took more than " + in_seconds(kSshLimit)
                    : said.empty() ? "ssh failed without a word"

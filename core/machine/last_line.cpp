@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <array>
-#include <string_view>
 
 #include "core/backend/one_line.hpp"
 #include "core/system/unique_fd.hpp"
@@ -21,7 +20,10 @@ std::string last_line_of(const std::string& path) {
   std::array<char, 4096> buffer{};
   const auto from = std::max<off_t>(status.st_size - static_cast<off_t>(buffer.size()), 0);
   const auto count = ::pread(file.value(), buffer.data(), buffer.size(), from);
-  std::string_view text{buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(count, 0))};
+  return last_line_in({buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(count, 0))});
+}
+
+std::string last_line_in(std::string_view text) {
   while (!text.empty()) {
     const auto begin = text.find_last_of("\r\n");
     auto line = one_line(std::string{text.substr(begin + 1)}.c_str(), 200);

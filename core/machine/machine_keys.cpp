@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "core/machine/ssh_command.hpp"
+#include "core/machine/ssh_identity.hpp"
 #include "core/system/atomic_file.hpp"
 #include "core/system/subprocess.hpp"
 #include "core/system/tree_removal.hpp"
@@ -38,13 +39,15 @@ std::string type_and_key(const std::string& line) {
   return line.substr(0, line.find(' ', line.find(' ') + 1));
 }
 
-// OpenSSH makes its socket itself, so the folder is the user's: with the machine's disk, not below
-// run_dir, which a user could fill up.
-Result<void> make_socket_folder(const std::string& dir, const std::string& work_dir,
-                                const MachineUser& user) {
-  const auto folder = work_dir + "/ssh";
+// OpenSSH makes its socket itself, with the user's uid: by its group, it alone can do so here. The
+// user goes through the folder to the socket and can put nothing into what root removes later. With
+// the machine's disk, not below run_dir.
+Result<void> make_socket_folder(const std::string& dir, const MachineSpec& spec) {
+  constexpr mode_t kWritesAndPasses = 0731;
+  const auto folder = spec.work_dir + "/ssh";
   if (auto made = make_directories(folder, 0700); !made) return made;
-  if (::chown(folder.c_str(), user.uid, user.gid) != 0) {
+  if (::chown(folder.c_str(), 0, SshIdentity::group(spec.subid_first)) != 0 ||
+      ::chmod(folder.c_str(), kWritesAndPasses) != 0) {
     return os_error(Blame::node, "change the owner of " + folder, errno);
   }
   const auto link = ssh_socket_folder(dir);
@@ -85,7 +88,7 @@ Result<MachineKeys> make_machine_keys(const std::string& scratch, const std::str
   if (auto published = publish(dir, spec.name, spec.user, *login, *host); !published) {
     return std::move(published).error();
   }
-  if (auto made = make_socket_folder(dir, spec.work_dir, spec.user); !made) {
+  if (auto made = make_socket_folder(dir, spec); !made) {
     return std::move(made).error();
   }
   return MachineKeys{login->open, host->secret, host->open};

@@ -16,6 +16,7 @@
 
 #include "core/job/published_state.hpp"
 #include "core/machine/boot_watch.hpp"
+#include "core/machine/ssh_identity.hpp"
 #include "core/system/atomic_file.hpp"
 #include "core/system/subprocess.hpp"
 #include "enter/machine_join.hpp"
@@ -112,23 +113,21 @@ Verdict namespaces(Bench& bench) {
   return trial->destroy_and_look();
 }
 
-// What the machine's shell prints, through ssh(1), as the job's user runs it.
+// What the machine's shell prints, through ssh(1), as the job's user runs it; 4 KiB at most.
 Result<std::string> remote_output(const Trial& trial, const SshTarget& target,
                                   const std::string& command) {
-  const auto output = trial.bench().site->run_dir() + "/" + trial.spec.name + ".out";
   const auto& user = trial.spec.user;
   const auto ran = run({.argv = ssh_command(target, {"-T"}, command),
                         .environment = {"PATH=/usr/bin:/bin", "HOME=/"},
                         .working_directory = ssh_socket_folder(target.dir),
-                        .output_file = output,
+                        .keeps_output = true,
                         .timeout = 20s,
                         .user = Credentials{user.uid, user.gid, user.groups}});
   if (!ran) return ran.error();
-  auto text = read_file(output);
-  if (!text) return text;
-  while (text->ends_with('\n')) text->pop_back();
+  auto text = ran->output;
+  while (text.ends_with('\n')) text.pop_back();
   if (ran->kind != Outcome::Kind::exited || ran->code != 0) {
-    return wrong("'" + command + "' over ssh failed: " + *text);
+    return wrong("'" + command + "' over ssh failed: " + text);
   }
   return text;
 }
@@ -154,8 +153,9 @@ Verdict ssh(Bench& bench) {
   const BootSigns signs{[] { return false; }, [] { return Result<void>{}; },
                         [] { return std::uint64_t{1}; }, [] { return std::string{}; },
                         [](const std::string&) {}};
-  BootWatch watch{
-      target, {user.uid, user.gid, user.groups}, signs, {far_deadline(bench), bench.boot_limit}};
+  const auto identity = SshIdentity::make(user, trial->spec.subid_first);
+  if (!identity) return identity.error();
+  BootWatch watch{target, identity->credentials(), signs, {far_deadline(bench), bench.boot_limit}};
   if (auto in = watch.wait_for(ReadyLevel::ssh); !in) return in;
   const auto expected =
       trial->spec.hostname + "\n" + std::to_string(user.uid) + "\n" + bench.site->mounted_text();
