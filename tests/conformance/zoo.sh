@@ -61,6 +61,11 @@ leaves_file_in_stop|killed_in_stop|there is left: file /run/|
 leaves_file_in_destroy|killed_in_destroy|there is left: file /run/|
 claims_ssh|ssh||--boot-limit=3
 claims_namespaces|namespaces|info()'s init_pid, is the node's|
+owned_by_user|out_of_reach|(nobody), who may enter it and trace what runs there|
+owned_by_account|out_of_reach|belongs to uid 1 (daemon), who may enter it|
+runs_as_user|out_of_reach|while the machine is being started, its user nobody can reach process|
+traceable_in_start|out_of_reach|while the machine is being started, its user nobody can reach process|
+takes_signals|out_of_reach|of it: signal it|
 has_mute_console|console|nothing came out of the console|
 lies_about_state|life_cycle|info() says CLOUD_RUNNING after stop()|
 keeps_running|destroys_running|there is left: process|--only=destroys_running

@@ -22,6 +22,7 @@ struct Check {
 /// With machines. `life_checks` first: the others rely on what they see.
 [[nodiscard]] std::vector<Check> life_checks();
 [[nodiscard]] std::vector<Check> process_checks();
+[[nodiscard]] std::vector<Check> reach_checks();
 [[nodiscard]] std::vector<Check> entry_checks();
 [[nodiscard]] std::vector<Check> time_checks();
 [[nodiscard]] std::vector<Check> kill_checks();

@@ -112,28 +112,6 @@ Result<void> require_inside(const Trial& trial, const ProcessEntry& process) {
   return {};
 }
 
-// What belongs to the machine: what the backend left running below us, what carries its name, and
-// what info() names, with all below.
-std::vector<ProcessEntry> processes_of(const Trial& trial, const cloud_machine_info& info) {
-  const auto all = all_processes();
-  auto found = descendants_of(::getppid(), all);
-  for (const auto pid : {info.init_pid, info.main_pid}) {
-    if (pid <= 0) continue;
-    for (const auto& process : all) {
-      if (process.pid == pid) found.push_back(process);
-    }
-    const auto below = descendants_of(static_cast<pid_t>(pid), all);
-    found.insert(found.end(), below.begin(), below.end());
-  }
-  for (const auto& process : all) {
-    if (process.command.find(trial.spec.name) != std::string::npos) found.push_back(process);
-  }
-  std::erase_if(found, [](const ProcessEntry& process) {
-    return process.pid == ::getpid() || process.is_zombie;
-  });
-  return found;
-}
-
 Verdict cgroup(Bench& bench) {
   auto trial = Trial::begin(bench);
   if (!trial) return trial.error();
@@ -141,7 +119,7 @@ Verdict cgroup(Bench& bench) {
     if (auto done = trial->bring_up(subject); !done) return std::move(done).error();
     cloud_machine_info info{};
     if (auto done = must(subject.info(trial->ref(), info)); !done) return std::move(done).error();
-    const auto machine = processes_of(*trial, info);
+    const auto machine = trial->processes(info);
     for (const auto& process : machine) {
       if (auto inside = require_inside(*trial, process); !inside) return std::move(inside).error();
     }

@@ -60,6 +60,10 @@ char state_of(pid_t pid) {
   return read_stat("/proc/" + std::to_string(pid)).state;
 }
 
+pid_t parent_of(pid_t pid) {
+  return read_stat("/proc/" + std::to_string(pid)).parent;
+}
+
 std::vector<ProcessEntry> all_processes() {
   std::vector<ProcessEntry> found;
   std::error_code problem;

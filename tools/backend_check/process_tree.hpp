@@ -18,6 +18,9 @@ struct ProcessEntry {
 /// The letter that proc(5) has for its state, such as 'R', 'T' or 'Z'; '\0' where it has ended.
 [[nodiscard]] char state_of(pid_t pid);
 
+/// 0 where it has ended.
+[[nodiscard]] pid_t parent_of(pid_t pid);
+
 /// The processes that /proc shows.
 [[nodiscard]] std::vector<ProcessEntry> all_processes();
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/backend_check/trial.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <thread>
 #include <utility>
@@ -9,7 +11,6 @@
 #include "core/job/cgroup_processes.hpp"
 #include "core/machine/machine_keys.hpp"
 #include "core/system/atomic_file.hpp"
-#include "tools/backend_check/process_tree.hpp"
 #include "tools/backend_check/verdict.hpp"
 
 namespace cloud {
@@ -117,6 +118,29 @@ Result<void> Trial::bring_up(Subject& subject) const {
 
 Result<void> Trial::destroy(Subject& subject) const {
   return must(subject.destroy(ref(), far_deadline(*bench_)));
+}
+
+std::vector<ProcessEntry> Trial::processes(const cloud_machine_info& info) const {
+  const auto all = all_processes();
+  auto found = descendants_of(::getppid(), all);
+  auto first = cgroup_processes(original_.cgroup);
+  for (const auto pid : {info.init_pid, info.main_pid}) {
+    if (pid > 0) first.push_back(static_cast<pid_t>(pid));
+  }
+  for (const auto pid : first) {
+    for (const auto& process : all) {
+      if (process.pid == pid) found.push_back(process);
+    }
+    const auto below = descendants_of(pid, all);
+    found.insert(found.end(), below.begin(), below.end());
+  }
+  for (const auto& process : all) {
+    if (process.command.find(original_.name) != std::string::npos) found.push_back(process);
+  }
+  std::erase_if(found, [](const ProcessEntry& process) {
+    return process.pid == ::getpid() || process.is_zombie;
+  });
+  return found;
 }
 
 Result<void> Trial::destroy_and_look() {

@@ -4,10 +4,12 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/error.hpp"
 #include "core/machine/spec.hpp"
 #include "tools/backend_check/bench.hpp"
+#include "tools/backend_check/process_tree.hpp"
 #include "tools/backend_check/remains.hpp"
 #include "tools/backend_check/worker.hpp"
 
@@ -43,6 +45,10 @@ class Trial {
   /// Makes the keys that a machine with CLOUD_CAP_SSH starts with: its own, or those of any.
   [[nodiscard]] Result<void> give_keys(bool own);
   [[nodiscard]] std::string ssh_dir() const;
+
+  /// What belongs to the machine, asked in a worker: what the backend left running below the check,
+  /// what is in the machine's group or carries its name, and what `info` names, with all below.
+  [[nodiscard]] std::vector<ProcessEntry> processes(const cloud_machine_info& info) const;
 
   /// That a fresh process destroys the machine and nothing of it is left.
   [[nodiscard]] Result<void> destroy_and_look();
