@@ -24,7 +24,7 @@ LEASES=$PLAYGROUND/etc/spank-cloud/iplist.csv
 CONFIG=$PLAYGROUND/etc/spank-cloud/cloud.toml
 LIBEXEC=$PLAYGROUND/prefix/libexec/spank-cloud
 BACKENDS=$PLAYGROUND/prefix/lib/spank-cloud/backends
-ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # How much slower than a quiet machine of today this one may be: every limit on time is multiplied by it.
 SLOWNESS=${CLOUD_TEST_SLOWNESS:-1}
 # A pipe that nobody writes to, for naps without a process.

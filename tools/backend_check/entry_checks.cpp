@@ -67,7 +67,7 @@ Result<std::string> look_around(const Trial& trial) {
   });
 }
 
-// In the machine's user namespace, where the ids of the user must have a map.
+// JUSTIFICATION: as a task; in the machine's user namespace, where the user's ids must have a map.
 Result<void> become_inside(const MachineUser& user) {
   if (::setgroups(user.groups.size(), user.groups.data()) != 0 ||
       ::setresgid(user.gid, user.gid, user.gid) != 0 ||

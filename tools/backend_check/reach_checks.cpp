@@ -46,6 +46,7 @@ std::shared_ptr<Watch> make_watch() {
   return {new (page) Watch, [](Watch* watch) { ::munmap(watch, sizeof *watch); }};
 }
 
+// JUSTIFICATION: the attempts must have the user's rights and none besides.
 Result<void> become(const MachineUser& user) {
   if (::setgroups(user.groups.size(), user.groups.data()) != 0 ||
       ::setresgid(user.gid, user.gid, user.gid) != 0 ||
