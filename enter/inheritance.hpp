@@ -33,8 +33,8 @@ struct Inheritance {
 /// real gid and its supplementary ones: a set-gid program's are not the user's to hand on.
 [[nodiscard]] Result<Inheritance> inheritance_of(pid_t pid, uid_t uid);
 
-/// Takes on all but the identity, the ignored signals and the limit of descriptors, as root; that one
-/// becomes no lower than it is.
+/// Takes on all but the identity, the ignored signals and the limit of descriptors, as root; that
+/// one becomes no lower than it is.
 [[nodiscard]] Result<void> take_on(const Inheritance& inherited);
 
 /// Moves the calling process into the control groups of another, in every hierarchy.

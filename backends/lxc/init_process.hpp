@@ -20,9 +20,9 @@ namespace cloud::lxc {
 /// monitor does not, and CLOUD_E_CANCELLED.
 void end_machine(const std::string& name, const std::string& cgroup, const sdk::Host& host);
 
-/// Runs a program of the machine's as its root, in all its namespaces, and waits; its exit status, 255
-/// where it has none. The calling process is of the machine's from here on: call it in a process that
-/// ends afterwards.
+/// Runs a program of the machine's as its root, in all its namespaces, and waits; its exit status,
+/// 255 where it has none. The calling process is of the machine's from here on: call it in a
+/// process that ends afterwards.
 [[nodiscard]] int run_in_machine(const sdk::Process& init, std::vector<std::string> argv);
 
 }  // namespace cloud::lxc

@@ -23,8 +23,8 @@ struct SshTarget {
 
 [[nodiscard]] std::string ssh_key_file(const std::string& dir);
 [[nodiscard]] std::string ssh_known_hosts_file(const std::string& dir);
-/// The folder of the connection's socket. It is root's; the user may go through it, and the ssh that
-/// holds the connection may make the socket there (core/machine/ssh_identity.hpp).
+/// The folder of the connection's socket. It is root's; the user may go through it, and the ssh
+/// that holds the connection may make the socket there (core/machine/ssh_identity.hpp).
 [[nodiscard]] std::string ssh_socket_folder(const std::string& dir);
 
 /// The arguments of ssh(1), the program first: no file of the user's or the site's is read, nothing

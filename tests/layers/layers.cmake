@@ -36,7 +36,9 @@ set(layers
     "core/machine/(guest_request|ssh_command)\\.(hpp|cpp)|core/(error|machine/guest_request|machine/ssh_command).hpp"
     "core/(error|job/request|job/published_state)\\.(hpp|cpp)|core/(error|job/request|job/published_state|system/unique_fd).hpp"
     "spank/.*|spank/.*|core/(error|job/request|job/published_state|system/atomic_file|system/root_program).hpp|spank-cloud/base/.*"
-    "enter/.*|enter/.*|core/(error|log|job/(cgroup_hierarchy|published_state)|machine/guest_request|machine/ssh_command|system/(local_socket|unique_fd|write_all)).hpp|spank-cloud/base/.*"
+    "enter/.*|enter/.*\
+|core/(error|log|job/(cgroup_hierarchy|published_state)|machine/guest_request|machine/ssh_command).hpp\
+|core/system/(local_socket|unique_fd|write_all).hpp|spank-cloud/base/.*"
     "core/machine/ssh_identity.cpp|core/machine/ssh_identity.hpp|spank-cloud/user_namespace.hpp"
     "core/.*|core/.*|spank-cloud/(backend_abi.h|base/.*)"
     "hooks/.*|hooks/.*|core/.*|enter/task_channel.hpp|spank-cloud/base/.*"
