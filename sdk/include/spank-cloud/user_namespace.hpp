@@ -32,7 +32,7 @@ class UserNamespace {
  public:
   UserNamespace(std::uint32_t subid_first, const std::vector<IdRange>& uids,
                 const std::vector<IdRange>& gids);
-  /// As releases before 0.2 had it: owned by the job's user, which the engine refuses.
+  /// As it was until the end of 2026: owned by the job's user, which the engine refuses now.
   UserNamespace(const cloud_user&, const std::vector<IdRange>&,
                 const std::vector<IdRange>&) = delete;
   /// Of the machine's usual maps: its own range of ids, and the user's ids each to itself.
