@@ -46,11 +46,17 @@ class Bubblewrap : public ContainerBackend {
       if (is_link) add({"--symlink", fs::read_symlink(image + folder), folder});
       if (!is_link) add({"--ro-bind-try", image + folder, folder});
     }
-    add({"--dev", "/dev", "--proc", "/proc", "--tmpfs", "/run", "--tmpfs", "/tmp"});
+    add({"--dev", "/dev", "--proc", "/proc", "--tmpfs", "/run"});
+    add({"--perms", "1777", "--tmpfs", "/tmp"});
     write_account_files(*spec.user, image, work_dir);
     add({"--ro-bind", work_dir + "/passwd", "/etc/passwd"});
     add({"--ro-bind", work_dir + "/group", "/etc/group"});
     for (const auto& mount : place_mounts(spec)) {
+      // Else bwrap closes the folders above one that is the user's alone, for the user, too.
+      for (auto end = mount.target.find('/', 1); end < mount.target.size();
+           end = mount.target.find('/', end + 1)) {
+        add({"--perms", "0755", "--dir", mount.target.substr(0, end)});
+      }
       add({mount.read_only ? "--ro-bind" : "--bind", mount.path, mount.target});
     }
     run(spec, command, machine, {}, deadline);
