@@ -106,7 +106,7 @@ class CommandLine {
         [this] { return cloud::check_configuration(view_.config_file); });
     auto* doctor = add("doctor", "Say what will not work on this node, and how to mend it",
                        [this] { return cloud::examine_node(view_, libexec_); });
-    doctor->add_option("--libexec", libexec_, "Where enter, keeper, prolog and epilog are")
+    doctor->add_option("--libexec", libexec_, "Where enter, escort, keeper, prolog and epilog are")
         ->capture_default_str();
     doctor->footer(
         "\nA line for each check: `ok`, `note` or `problem`, what it is about, what was found, "

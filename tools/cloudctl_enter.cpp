@@ -17,7 +17,8 @@ int enter_machine(const NodeView& view, std::uint64_t job_id,
     return refuse({Blame::user, name + " cannot be entered: it is " + describe_phase(job->state)});
   }
   if (::geteuid() != job->state.uid) {
-    // Root may read the state, and the kernel lets the user namespace's owner in, nobody else.
+    // Root may read the state; what runs in there is in its user's hands, and would have root's
+    // terminal.
     const auto* user = ::getpwuid(job->state.uid);
     const auto who = user != nullptr ? std::string{user->pw_name} : std::to_string(job->state.uid);
     return refuse({Blame::user, name + " is entered by its user alone: runuser -u " + who +

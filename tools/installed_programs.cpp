@@ -35,7 +35,7 @@ std::string default_libexec() {
 void check_installed_programs(const std::string& libexec, Findings& findings) {
   bool all_good = true;
   std::string last;
-  for (const auto* name : {"enter", "keeper", "prolog", "epilog"}) {
+  for (const auto* name : {"enter", "escort", "keeper", "prolog", "epilog"}) {
     const auto good = check_program(libexec + "/" + name);
     if (good) continue;
     // The same folder may be wrong for all of them.
@@ -44,7 +44,8 @@ void check_installed_programs(const std::string& libexec, Findings& findings) {
     all_good = false;
   }
   if (all_good) {
-    findings.ok("programs", "enter, keeper, prolog and epilog " CLOUD_VERSION " are in " + libexec);
+    findings.ok("programs",
+                "enter, escort, keeper, prolog and epilog " CLOUD_VERSION " are in " + libexec);
   }
 }
 
