@@ -11,7 +11,7 @@ namespace cloud {
 /// built for.
 [[nodiscard]] std::string default_libexec();
 
-/// enter, keeper, prolog and epilog: there, root's alone, of this version.
+/// enter, escort, keeper, prolog and epilog: there, root's alone, of this version.
 void check_installed_programs(const std::string& libexec, Findings& findings);
 
 }  // namespace cloud

@@ -37,6 +37,13 @@ qemu_of() {
   read -r pid _ <"$STATE/machines/sc-$NODE-$1/qemu"
   echo "$pid"
 }
+# JOB NAME: the processes of that name in the groups of its extern step, where the machine lives.
+of_machine() {
+  local pid
+  for pid in $(pgrep -x "$2"); do if grep -qs "/job_$1/step_extern/" "/proc/$pid/cgroup"; then echo "$pid"; fi; done
+}
+# The id that QEMUs of the user's machines run with: the last but two of the user's range.
+engine_id() { awk -v uid="$JOB_UID" '$2 == uid { print $1 + 65533 }' "$PLAYGROUND/state/subid_ranges"; }
 # PID: the CPU time that it has had, in hundredths of a second.
 ticks_of() {
   local fields

@@ -32,8 +32,8 @@ sees_its_memory() { [ "$(counted_kib "$GUEST")" -gt 20000 ]; }
   assert_equal "$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/"$qemu"/task/*/status | sort -u)" "$cpus"
 }
 
-@test "QEMU is the user's, without capabilities, under seccomp, and may be killed at the memory limit" {
-  assert_equal "$(stat -c %u "/proc/$qemu")" "$JOB_UID"
+@test "QEMU is nobody's, without capabilities, under seccomp, and may be killed at the memory limit" {
+  assert_equal "$(stat -c %u "/proc/$qemu")" "$(engine_id)"
   run -0 cat "/proc/$qemu/status"
   assert_line $'CapEff:\t0000000000000000'
   assert_line $'Seccomp:\t2'

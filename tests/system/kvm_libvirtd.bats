@@ -14,7 +14,7 @@ end_libvirtd() {
 start_libvirtd() { "$ROOT/tests/cluster/private-libvirt" start --dir "$PLAYGROUND/libvirt" 3>&-; }
 no_qemu() {
   local pid
-  for pid in $(pgrep -u "$JOB_USER" qemu); do if lives "$pid"; then return 1; fi; done
+  for pid in $(pgrep -u "$(engine_id)" qemu); do if lives "$pid"; then return 1; fi; done
 }
 guest_answers() { as_user "$RUN/jobs/$job/access" echo yes; }
 

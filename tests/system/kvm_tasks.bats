@@ -37,6 +37,11 @@ user_script() { quietly as_user sh -c "step='srun -Q --jobid=$GUEST'; $1"; }
   assert_equal "$(in_guest cat <noise | sha256sum)" "$(sha256sum <noise)"
 }
 
+@test "what a task prints goes whole into a file" {
+  as_user "$RUN/jobs/$GUEST/access" head -c 300000 /dev/zero >whole
+  assert_equal "$(stat -c %s whole)" 300000
+}
+
 @test "every end of a task passes" {
   run -7 in_guest sh -c 'exit 7'
   run -137 in_guest sh -c 'kill -9 $$'

@@ -113,7 +113,7 @@ TEST_F(UsersProgram, HoldsAConnectionAsTheUserInAUserNamespaceOfItsOwn) {
 
   ASSERT_TRUE(outcome) << outcome.error().message;
   const auto group = std::to_string(SshIdentity::group(kRange));
-  EXPECT_THAT(outcome->output, HasSubstr("31001\n31002\n31002 100 " + group + "\n"));
+  EXPECT_THAT(outcome->output, HasSubstr("31001\n31002\n31002 " + group + "\n"));
   EXPECT_THAT(outcome->output, HasSubstr("     31001      31001          1\n"));
   const auto ours = std::filesystem::read_symlink("/proc/self/ns/user").string();
   EXPECT_THAT(outcome->output, ::testing::Not(HasSubstr(ours)));
