@@ -17,7 +17,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -204,9 +203,7 @@ std::string put(const Session& session, const RemoteTask& task) {
   const auto bytes = serialise(request);
   if (!bytes) refuse(bytes.error().message);
   auto answer = ask(session, "put", *bytes);
-  const bool is_token = !answer.text.empty() &&
-                        answer.text.find_first_not_of("0123456789abcdef") == std::string::npos;
-  if (answer.status != 0 || !is_token) {
+  if (answer.status != 0 || !is_guest_token(answer.text)) {
     // A login shell that lets nobody in says so on its output.
     const auto line = answer.text.substr(0, std::min<std::size_t>(answer.text.find('\n'), 200));
     refuse("the machine did not take the task" + (line.empty() ? " (see above)" : ": " + line));
@@ -214,25 +211,13 @@ std::string put(const Session& session, const RemoteTask& task) {
   return answer.text;
 }
 
-// "exited 7" or "signalled 9"; the raw wait status, where the task has ended.
-std::optional<int> ended_with(std::string_view text) {
-  const auto space = text.find(' ');
-  if (space == std::string_view::npos) return std::nullopt;
-  int number = 0;
-  const auto digits = text.substr(space + 1);
-  const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-  if (parsed.ec != std::errc{}) return std::nullopt;
-  if (text.substr(0, space) == "exited") return W_EXITCODE(number, 0);
-  if (text.substr(0, space) == "signalled") return W_EXITCODE(0, number);
-  return std::nullopt;
-}
-
 [[noreturn]] void end_like_task(const Session& session, const std::string& token, int status) {
   // ssh says 255 where it failed itself, and a task that died of a signal looks like an exit.
   constexpr int kAmbiguous = 128;
   if (WIFEXITED(status) && WEXITSTATUS(status) < kAmbiguous) ::_exit(WEXITSTATUS(status));
   const auto answer = ask(session, "status " + token, "");
-  if (const auto real = ended_with(answer.text); real && answer.status == 0) end_like(*real);
+  if (const auto real = parse_guest_status(answer.text); real && answer.status == 0)
+    end_like(*real);
   // Its keeper may be about to say so.
   for (int round = 0; round < 20; ++round) {
     refuse_if_ended(session);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/machine/guest_request.hpp"
 
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -184,6 +185,24 @@ Result<GuestRequest> parse_guest_request(std::string_view bytes) {
 std::string guest_status_text(int wait_status) {
   return WIFSIGNALED(wait_status) ? "signalled " + std::to_string(WTERMSIG(wait_status))
                                   : "exited " + std::to_string(WEXITSTATUS(wait_status));
+}
+
+std::optional<int> parse_guest_status(std::string_view text) {
+  constexpr int kMostExit = 255;
+  const auto space = text.find(' ');
+  if (space == std::string_view::npos) return std::nullopt;
+  const auto value = number<int>(text.substr(space + 1));
+  if (!value || *value < 0) return std::nullopt;
+  const auto how = text.substr(0, space);
+  if (how == "exited" && *value <= kMostExit) return W_EXITCODE(*value, 0);
+  // Another number would make an exit or a stop of it.
+  if (how == "signalled" && *value > 0 && *value <= SIGRTMAX) return W_EXITCODE(0, *value);
+  return std::nullopt;
+}
+
+bool is_guest_token(std::string_view text) {
+  return !text.empty() && text.size() <= kGuestTokenMax &&
+         text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
 int guest_exit_status(int wait_status) {

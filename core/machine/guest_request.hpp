@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,6 +50,12 @@ inline constexpr std::size_t kGuestRequestMax = std::size_t{64} << 20;  ///< byt
 
 /// A raw wait status as `guest status` prints it: "exited 7", "signalled 9".
 [[nodiscard]] std::string guest_status_text(int wait_status);
+/// The reverse, of whatever the machine answers: a wait status, or nothing where it says no end
+/// that a process can have.
+[[nodiscard]] std::optional<int> parse_guest_status(std::string_view text);
+inline constexpr std::size_t kGuestTokenMax = 64;  ///< characters
+/// Whether that can be the name that `guest put` gives a task: it becomes part of commands.
+[[nodiscard]] bool is_guest_token(std::string_view text);
 /// What a shell makes of a wait status: the exit status, or 128 and the signal.
 [[nodiscard]] int guest_exit_status(int wait_status);
 

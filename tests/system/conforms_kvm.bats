@@ -8,8 +8,8 @@ load conforms
 # The checks that are not of a kind with another one.
 of_each_kind() {
   local check
-  for check in life_cycle destroys_running list footprint cgroup growth ssh console deadlines hostile_names messages killed_in_prepare \
-    killed_in_start killed_in_destroy; do
+  for check in life_cycle destroys_running list footprint cgroup growth ssh console out_of_reach deadlines hostile_names messages \
+    killed_in_prepare killed_in_start killed_in_destroy; do
     echo "--only $check"
   done
 }

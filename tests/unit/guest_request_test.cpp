@@ -182,5 +182,28 @@ TEST(GuestStatus, TellsAnExitFromASignal) {
   EXPECT_EQ(guest_status_text(6 | 0x80), "signalled 6");
 }
 
+TEST(GuestStatus, IsReadAsItWasWritten) {
+  for (const int status : {0, 7 << 8, 255 << 8, 9, 64}) {
+    EXPECT_EQ(parse_guest_status(guest_status_text(status)), status);
+  }
+}
+
+TEST(GuestStatus, OfNoEndThatAProcessHasIsRefused) {
+  // 127 in the place of a signal is a process that was stopped, 0 one that ended well.
+  for (const char* text : {"", "exited", "exited ", "exited x", "exited 256", "exited -1",
+                           "exited 7 ", "exited 4294967296", "signalled 0", "signalled 65",
+                           "signalled 127", "stopped 9", " 0", "exited  0"}) {
+    EXPECT_EQ(parse_guest_status(text), std::nullopt) << text;
+  }
+}
+
+TEST(GuestToken, IsHexadecimalAndShort) {
+  EXPECT_TRUE(is_guest_token("0123456789abcdef"));
+  EXPECT_TRUE(is_guest_token(std::string(64, 'a')));
+  for (const auto& text : {""s, "0A"s, "0 1"s, "$(id)"s, "01\n"s, std::string(65, 'a')}) {
+    EXPECT_FALSE(is_guest_token(text)) << text;
+  }
+}
+
 }  // namespace
 }  // namespace cloud
