@@ -72,7 +72,7 @@ int run_keeper(int argc, char** argv) {
              "--memory-mb MB; it is started by the SPANK plugin");
     return 2;
   }
-  const auto config = require_site_config(config_file);
+  const auto config = require_trusted_site_config(config_file);
   if (!config) {
     log_line(LogLevel::error, config.error().message);
     return 1;

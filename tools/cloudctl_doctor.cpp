@@ -70,7 +70,7 @@ int examine_node(const NodeView& view, const std::string& libexec) {
     return refuse({Blame::user, "doctor looks at what is root's: run it as root"});
   }
   Findings findings;
-  const auto loaded = load_site_config(view.config_file);
+  const auto loaded = load_trusted_site_config(view.config_file);
   const auto report = full_report(loaded);
   for (const auto& mistake : report.sorted()) {
     findings.problem("configuration", mistake.where.text() + ": " + mistake.message);
@@ -79,6 +79,7 @@ int examine_node(const NodeView& view, const std::string& libexec) {
   check_backends(loaded.config, findings);
   check_images(loaded.config, findings);
   check_pools(loaded.config, findings);
+  check_stages(loaded.config, findings);
   check_folders(loaded.config, findings);
   check_installed_programs(libexec, findings);
   check_subids(loaded.config, findings);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -86,6 +87,7 @@ void check_folder(const std::string& what, const std::string& path, bool shall_l
 }
 
 Result<std::string> describe_leases(const PoolConfig& pool, Findings& findings) {
+  if (auto trusted = require_trusted(pool.file); !trusted) return std::move(trusted).error();
   const LeaseFile file{pool.file};
   const auto table = file.read();
   if (!table) return table.error();
@@ -110,8 +112,32 @@ Result<std::string> describe_leases(const PoolConfig& pool, Findings& findings) 
          pool.file;
 }
 
-// A container's programs are files of the node as well. Its set-uid ones would run as root on it.
-std::string open_setuid_program(const ImageConfig& image) {
+// What gives whoever runs it more than they have: "" for a file that does not.
+std::string privilege_of(const std::string& file) {
+  struct stat status {};
+  if (::lstat(file.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return {};
+  if ((status.st_mode & S_ISUID) != 0)
+    return "a set-uid program of uid " + std::to_string(status.st_uid);
+  if ((status.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP)) {
+    return "a set-gid program of gid " + std::to_string(status.st_gid);
+  }
+  if (::lgetxattr(file.c_str(), "security.capability", nullptr, 0) > 0) {
+    return "a program with capabilities (getcap)";
+  }
+  return {};
+}
+
+// Whether a folder keeps everybody but root out. A group other than root's has members.
+bool is_closed(const std::string& folder) {
+  struct stat status {};
+  if (::stat(folder.c_str(), &status) != 0 || status.st_uid != 0) return false;
+  const bool is_closed_to_group = status.st_gid == 0 || (status.st_mode & S_IXGRP) == 0;
+  return (status.st_mode & S_IXOTH) == 0 && is_closed_to_group;
+}
+
+// A container's programs are files of the node as well: those that give rights would give them on
+// the node.
+std::string open_privileged_program(const ImageConfig& image) {
   struct statvfs system {};
   if (image.format != "directory" || ::statvfs(image.path.c_str(), &system) != 0 ||
       (system.f_flag & ST_NOSUID) != 0) {
@@ -119,15 +145,13 @@ std::string open_setuid_program(const ImageConfig& image) {
   }
   for (auto folder = fs::path{image.path}; folder.has_relative_path();
        folder = folder.parent_path()) {
-    struct stat status {};
-    if (::stat(folder.c_str(), &status) == 0 && (status.st_mode & S_IXOTH) == 0) return {};
+    if (is_closed(folder.string())) return {};
   }
   std::error_code problem;
   const auto options = fs::directory_options::skip_permission_denied;
   for (const auto& entry : fs::recursive_directory_iterator{image.path, options, problem}) {
-    struct stat status {};
-    if (::lstat(entry.path().c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
-    if ((status.st_mode & S_ISUID) != 0 && status.st_uid == 0) return entry.path().string();
+    const auto privilege = privilege_of(entry.path().string());
+    if (!privilege.empty()) return entry.path().string() + ", " + privilege;
   }
   return {};
 }
@@ -171,13 +195,23 @@ void check_images(const SiteConfig& config, Findings& findings) {
   for (const auto& image : config.images) {
     auto good = require_trusted(image.path);
     if (good && !image.initrd.empty()) good = require_trusted(image.initrd);
-    const auto setuid = good ? open_setuid_program(image) : std::string{};
-    if (!setuid.empty()) {
-      const auto parent = fs::path{image.path}.parent_path().string();
-      good = Error{Blame::site, "every user of the node can run " + setuid +
-                                    ", a set-uid program of root's: chmod 700 " + parent};
+    const auto open = good ? open_privileged_program(image) : std::string{};
+    if (!open.empty()) {
+      good = Error{Blame::site, "users of the node can run " + open +
+                                    ": put the image into a folder of root's with mode 0700"};
     }
     findings.add("image " + image.name, good, image.path + " (" + image.format + ")");
+  }
+}
+
+void check_stages(const SiteConfig& config, Findings& findings) {
+  for (const auto* list : {&config.prolog, &config.epilog}) {
+    for (const auto& stage : *list) {
+      for (const auto& program : {stage.exec, stage.undo}) {
+        if (program.empty()) continue;
+        findings.add("stage " + stage.name, require_trusted(program), program);
+      }
+    }
   }
 }
 

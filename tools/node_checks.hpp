@@ -15,6 +15,8 @@ void check_folders(const SiteConfig& config, Findings& findings);
 void check_pools(const SiteConfig& config, Findings& findings);
 /// Each image: there, and root's alone.
 void check_images(const SiteConfig& config, Findings& findings);
+/// Each program of the site's stages: there, and root's alone.
+void check_stages(const SiteConfig& config, Findings& findings);
 /// No account or group that the node can list has an id that machines get.
 void check_subids(const SiteConfig& config, Findings& findings);
 /// Which cgroup version, with the controllers that a machine is held by.

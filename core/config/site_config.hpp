@@ -142,8 +142,14 @@ struct LoadedConfig {
 };
 [[nodiscard]] LoadedConfig load_site_config(const std::string& file);
 
+/// The same for root, which acts on what it says: where others could have written any of the files,
+/// that is in `report`, and the config is what it is without a file.
+[[nodiscard]] LoadedConfig load_trusted_site_config(const std::string& file);
+
 /// load_site_config as a Result: the error (Blame::site) is the first diagnostic and their number.
 [[nodiscard]] Result<SiteConfig> require_site_config(const std::string& file);
+/// The same of load_trusted_site_config.
+[[nodiscard]] Result<SiteConfig> require_trusted_site_config(const std::string& file);
 
 /// The file that the package was built for: CLOUD_SYSCONFDIR/spank-cloud/cloud.toml.
 [[nodiscard]] std::string default_config_file();

@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "core/system/atomic_file.hpp"
-
 namespace cloud {
 namespace {
 
@@ -94,9 +92,11 @@ void SiteConfigReader::read_all(const std::string& file) {
 }
 
 void SiteConfigReader::read_file(const std::string& file) {
-  const auto text = cloud::read_file(file, 16 << 20);
+  const auto text = read_file_(file, 16 << 20);
   if (!text) {
-    report_.add({file, 0, 0}, "cannot be read: " + text.error().message);
+    // What has no system call's error is there, and somebody else's to write.
+    const auto* what = text.error().os_errno == 0 ? "is not used: " : "cannot be read: ";
+    report_.add({file, 0, 0}, what + text.error().message);
     return;
   }
   sources_.push_back({file, *text});

@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
+#include <utility>
 
 #include "core/config/site_config.hpp"
 #include "core/config/table_reader.hpp"
+#include "core/error.hpp"
 
 namespace cloud {
 
 /// Fills a SiteConfig from files: what can be said of a key by itself is checked here.
 class SiteConfigReader {
  public:
-  SiteConfigReader(SiteConfig& config, Report& report) : config_{config}, report_{report} {}
+  using ReadFile = std::function<Result<std::string>(const std::string& path, std::size_t limit)>;
+
+  SiteConfigReader(SiteConfig& config, Report& report, ReadFile read_file)
+      : config_{config}, report_{report}, read_file_{std::move(read_file)} {}
 
   /// The file, then conf.d/*.toml beside it in name order.
   void read_all(const std::string& file);
@@ -34,6 +40,7 @@ class SiteConfigReader {
 
   SiteConfig& config_;
   Report& report_;
+  ReadFile read_file_;
   std::vector<ConfigSource> sources_;
   std::map<std::string, Place> defined_;
 };

@@ -34,7 +34,7 @@ Result<void> keep(const LoadedConfig& loaded, const std::string& job_path) {
 }  // namespace
 
 LoadedConfig load_node_config(const std::string& file, const std::string& node) {
-  auto loaded = load_site_config(file);
+  auto loaded = load_trusted_site_config(file);
   if (loaded.report.empty()) return loaded;
   const auto last = JobLocator{file, node}.last_folders();
   if (!last) return loaded;

@@ -76,19 +76,23 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
   // O_NONBLOCK: a FIFO in the place of a file shall not hang us.
   const UniqueFd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (!file) return os_error(Blame::node, "open " + path, errno);
+  return read_file(file.value(), path, limit);
+}
+
+Result<std::string> read_file(int fd, const std::string& name, std::size_t limit) {
   struct stat status {};
-  if (::fstat(file.value(), &status) != 0) return os_error(Blame::node, "stat " + path, errno);
-  if (!S_ISREG(status.st_mode)) return Error{Blame::node, path + " is not a regular file"};
+  if (::fstat(fd, &status) != 0) return os_error(Blame::node, "stat " + name, errno);
+  if (!S_ISREG(status.st_mode)) return Error{Blame::node, name + " is not a regular file"};
   std::string text;
   std::array<char, 65536> buffer{};
   for (;;) {
-    const auto count = ::read(file.value(), buffer.data(), buffer.size());
+    const auto count = ::read(fd, buffer.data(), buffer.size());
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return os_error(Blame::node, "read " + path, errno);
+    if (count < 0) return os_error(Blame::node, "read " + name, errno);
     if (count == 0) return text;
     text.append(buffer.data(), static_cast<std::size_t>(count));
     if (text.size() > limit) {
-      return Error{Blame::node, path + " is longer than " + std::to_string(limit) + " bytes"};
+      return Error{Blame::node, name + " is longer than " + std::to_string(limit) + " bytes"};
     }
   }
 }

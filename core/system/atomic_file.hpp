@@ -39,6 +39,8 @@ struct AtomicWrite {
 /// The whole content; an absent file is an Error with os_errno ENOENT. Refuses more than `limit`
 /// bytes.
 [[nodiscard]] Result<std::string> read_file(const std::string& path, std::size_t limit = 64 << 20);
+/// The same of a file that is open; `name` is for messages.
+[[nodiscard]] Result<std::string> read_file(int fd, const std::string& name, std::size_t limit);
 
 /// mkdir -p below a root-owned parent: mode and owner are set on what it creates.
 [[nodiscard]] Result<void> make_directories(const std::string& path, mode_t mode);

@@ -91,8 +91,9 @@ teardown() {
   refused "chmod go-w"
   chmod 755 "$SCRIPTS/08_first"
   chown nobody "$SCRIPTS/08_first"
-  refused "chown root"
+  # Root does not take over what another has written.
+  refused "must belong to root: look at what is in it"
   chown root "$SCRIPTS/08_first"
   chmod g+w "$PLAYGROUND/etc"
-  refused "chmod go-w $PLAYGROUND/etc"
+  refused "$PLAYGROUND/etc (mode 0775) is writable by others than root: choose a path"
 }

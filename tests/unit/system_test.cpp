@@ -28,6 +28,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 TEST(AtomicFile, ReplacesTheWholeAndSetsTheMode) {
   const TemporaryFolder folder;
@@ -261,16 +262,62 @@ TEST_F(TrustedPath, AcceptsWhatOnlyRootCanChange) {
   EXPECT_TRUE(require_trusted(folder_ + "/sub/f"));
 }
 
-TEST_F(TrustedPath, NamesTheComponentAndItsRemedy) {
+TEST_F(TrustedPath, NamesTheComponentItsModeAndARemedyThatOpensNothing) {
   const auto sub = folder_ + "/sub";
+  std::filesystem::permissions(sub + "/f", std::filesystem::perms{0664});
+  EXPECT_THAT(require_trusted(sub + "/f").error().message,
+              HasSubstr(sub +
+                        "/f (mode 0664) is writable by others than root: look at what is in "
+                        "it, then chmod go-w " +
+                        sub + "/f"));
+  std::filesystem::permissions(sub + "/f", std::filesystem::perms{0644});
   std::filesystem::permissions(sub, std::filesystem::perms{0775});
   EXPECT_THAT(require_trusted(sub + "/f").error().message,
-              HasSubstr(sub + " is writable by others than root: chmod go-w " + sub));
+              HasSubstr(sub + " (mode 0775) is writable by others than root: choose a path"));
   std::filesystem::permissions(sub, std::filesystem::perms{0755});
   ASSERT_EQ(::chown(sub.c_str(), 12345, 0), 0);
-  EXPECT_THAT(require_trusted(sub + "/f").error().message, HasSubstr("belongs to uid 12345"));
+  const auto of_user = require_trusted(sub + "/f").error().message;
+  EXPECT_THAT(of_user, HasSubstr(sub + " belongs to uid 12345"));
+  // It would be the user's to fill, and root's to run.
+  EXPECT_THAT(of_user, Not(HasSubstr("chown")));
+  EXPECT_THAT(require_trusted("/tmp/f").error().message, Not(HasSubstr("chmod")));
+  ASSERT_EQ(::chown(sub.c_str(), 0, 0), 0);
   EXPECT_THAT(require_trusted(sub + "/none").error().message, HasSubstr("No such file"));
   EXPECT_THAT(require_trusted("f").error().message, HasSubstr("not an absolute path"));
+}
+
+TEST_F(TrustedPath, OpensWhatItHasLookedAt) {
+  std::filesystem::create_symlink("../sub/./f", folder_ + "/sub/link");
+  const auto opened = open_trusted_path(folder_ + "/sub/../sub/link");
+  ASSERT_TRUE(opened) << opened.error().message;
+  std::filesystem::rename(folder_ + "/sub/f", folder_ + "/moved");
+  std::ofstream{folder_ + "/sub/f"} << "another";
+
+  struct stat now {};
+  struct stat moved {};
+  ASSERT_EQ(::fstat(opened->value(), &now), 0);
+  ASSERT_EQ(::stat((folder_ + "/moved").c_str(), &moved), 0);
+
+  EXPECT_EQ(now.st_ino, moved.st_ino);
+  EXPECT_EQ(*read_trusted_file(folder_ + "/moved", 100), "x");
+  EXPECT_THAT(read_trusted_file(folder_ + "/sub", 100).error().message, HasSubstr("regular file"));
+}
+
+TEST_F(TrustedPath, DoesNotFollowLinksWithoutAnEnd) {
+  std::filesystem::create_symlink(folder_ + "/sub/b", folder_ + "/sub/a");
+  std::filesystem::create_symlink("a", folder_ + "/sub/b");
+
+  EXPECT_EQ(require_trusted(folder_ + "/sub/a").error().os_errno, ELOOP);
+}
+
+TEST_F(TrustedPath, LooksAtWhereALinkIs) {
+  std::filesystem::create_directory(folder_ + "/open");
+  std::filesystem::permissions(folder_ + "/open", std::filesystem::perms{0777});
+  std::filesystem::create_symlink(folder_ + "/sub", folder_ + "/open/link");
+
+  // Who can write there could turn it after it was followed.
+  EXPECT_THAT(require_trusted(folder_ + "/open/link/f").error().message,
+              HasSubstr("/open (mode 0777) is writable"));
 }
 
 TEST_F(TrustedPath, LooksAtWhereALinkLeads) {
@@ -280,7 +327,7 @@ TEST_F(TrustedPath, LooksAtWhereALinkLeads) {
   std::filesystem::create_symlink(folder_ + "/open/f", folder_ + "/sub/link");
 
   EXPECT_THAT(require_trusted(folder_ + "/sub/link").error().message,
-              HasSubstr("/open is writable"));
+              HasSubstr("/open (mode 0777) is writable"));
 }
 
 std::string script(const TemporaryFolder& folder, const std::string& body) {
