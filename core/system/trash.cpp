@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cinttypes>
 #include <cstdio>
 #include <filesystem>
 #include <spank-cloud/base/uninterrupted.hpp>
@@ -22,6 +23,34 @@ namespace cloud {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+// "sc-n1-17-1234567@1879048192-65536-1000": whose folders a removal may empty goes with the name.
+std::string trash_name(const std::string& name, const TreeOwners& owners) {
+  return name + "-" + std::to_string(Clock::now().time_since_epoch().count()) + "@" +
+         std::to_string(owners.first) + "-" + std::to_string(owners.count) + "-" +
+         std::to_string(owners.user.value_or(0));
+}
+
+TreeOwners owners_in(const std::string& name) {
+  TreeOwners owners;
+  std::uint32_t user = 0;
+  const auto at = name.rfind('@');
+  const auto* text = at == std::string::npos ? "" : name.c_str() + at;
+  if (std::sscanf(text, "@%" SCNu32 "-%" SCNu32 "-%" SCNu32, &owners.first, &owners.count, &user) !=
+      3) {
+    return {};
+  }
+  if (user != 0) owners.user = user;
+  return owners;
+}
+
+Result<void> set_aside(const std::string& path, const std::string& trash) {
+  const auto quarantine = trash.substr(0, trash.rfind('/')) + "/quarantine";
+  if (auto made = make_directories(quarantine, 0700); !made) return made;
+  const auto to = quarantine + path.substr(path.rfind('/'));
+  if (::rename(path.c_str(), to.c_str()) == 0) return {};
+  return os_error(Blame::node, "move " + path + " to " + to, errno);
+}
 
 Result<void> empty(const std::string& trash, int lock_operation) {
   const UniqueFd folder{::open(trash.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
@@ -36,13 +65,19 @@ Result<void> empty(const std::string& trash, int lock_operation) {
   Result<void> all;
   std::error_code problem;
   for (const auto& entry : std::filesystem::directory_iterator{trash, problem}) {
-    if (auto removed = remove_tree(entry.path().string()); !removed) all = removed;
+    const auto path = entry.path().string();
+    auto removed = remove_tree(path, Clock::time_point::max(), owners_in(path));
+    if (removed) continue;
+    const bool is_foreign = removed.error().os_errno == EPERM;
+    all = std::move(removed);
+    if (!is_foreign) continue;
+    if (auto kept = set_aside(path, trash); !kept) all = std::move(kept);
   }
   return all;
 }
 
 // JUSTIFICATION: the epilog ends, and slurmd with it its process group; this goes on.
-Result<void> empty_later(const std::string& trash) {
+Result<void> empty_later(const std::string& trash, int lock_operation = LOCK_EX) {
   const pid_t pid = ::fork();
   if (pid < 0) return os_error(Blame::node, "fork to empty " + trash, errno);
   if (pid > 0) return {};
@@ -54,29 +89,34 @@ Result<void> empty_later(const std::string& trash) {
   ::syscall(SYS_close_range, 3U, ~0U, 0U);
   if (::nice(19) < 0) errno = 0;
   ::syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0));
-  ::_exit(empty(trash, LOCK_EX) ? 0 : 1);
+  ::_exit(empty(trash, lock_operation) ? 0 : 1);
 }
 
 }  // namespace
 
 Result<void> remove_or_discard(const std::string& path, const std::string& trash,
-                               std::chrono::milliseconds limit) {
-  auto removed = remove_tree(path, Clock::now() + limit);
-  // Not empty: somebody makes files as fast as they are removed.
-  const bool is_late =
-      !removed && (removed.error().os_errno == ETIMEDOUT || removed.error().os_errno == ENOTEMPTY);
-  if (!is_late) return removed;
+                               std::chrono::milliseconds limit, const TreeOwners& owners) {
+  auto removed = remove_tree(path, Clock::now() + limit, owners);
+  if (removed) return removed;
   if (auto made = make_directories(trash, 0700); !made) return made;
-  const auto to = trash + path.substr(path.rfind('/')) + "-" +
-                  std::to_string(Clock::now().time_since_epoch().count());
+  const auto to = trash + trash_name(path.substr(path.rfind('/')), owners);
   if (::rename(path.c_str(), to.c_str()) != 0) {
-    return os_error(Blame::node, "move " + path + " to " + to, errno);
+    return os_error(Blame::node, "move " + path + " to " + to, errno)
+        .within(removed.error().message);
   }
   return empty_later(trash);
 }
 
 Result<void> empty_trash(const std::string& trash) {
   return empty(trash, LOCK_EX | LOCK_NB);
+}
+
+void tend_trash(const std::string& trash) {
+  std::error_code problem;
+  const std::filesystem::directory_iterator found{trash, problem};
+  if (problem || found == std::filesystem::directory_iterator{}) return;
+  // Where it cannot, the next one to come tries again.
+  [[maybe_unused]] const auto begun = empty_later(trash, LOCK_EX | LOCK_NB);
 }
 
 }  // namespace cloud

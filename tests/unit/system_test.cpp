@@ -131,29 +131,97 @@ TEST(RemoveTree, RemovesATreeDeeperThanAProcessHasDescriptors) {
   EXPECT_FALSE(std::filesystem::exists(folder / "tree"));
 }
 
-TEST(RemoveTree, LeavesAloneWhatIsMounted) {
+TEST(RemoveTree, DetachesWhatIsMountedAndLeavesItAlone) {
   if (::getuid() != 0) GTEST_SKIP() << "needs root, to mount";
   const TemporaryFolder folder;
   std::filesystem::create_directories(folder / "home");
   std::ofstream{folder / "home/precious"} << "x";
-  std::filesystem::create_directories(folder / "tree/a/view");
+  std::filesystem::create_directories(folder / "tree/a/b/view");
+  std::ofstream{folder / "tree/a/file"} << "x";
 
   const pid_t pid = ::fork();
   if (pid == 0) {
-    // Of the same file system, so that its number tells nothing.
+    // Of the same file system, so that its number tells nothing; the folder in two layers.
+    const auto bind = [&](const char* from, const char* to) {
+      return ::mount((folder / from).c_str(), (folder / to).c_str(), nullptr, MS_BIND, nullptr) ==
+             0;
+    };
     const bool is_mounted = ::unshare(CLONE_NEWNS) == 0 &&
                             ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-                            ::mount((folder / "home").c_str(), (folder / "tree/a/view").c_str(),
-                                    nullptr, MS_BIND, nullptr) == 0;
-    const auto removed = remove_tree(folder / "tree");
-    const bool says_so =
-        !removed && removed.error().message.find("is a mount point") != std::string::npos;
-    ::_exit(is_mounted && says_so ? 0 : 1);
+                            bind("home", "tree/a/b/view") && bind("home", "tree/a/b/view") &&
+                            bind("home", "tree/a") && bind("home/precious", "tree/a/precious");
+    ::_exit(is_mounted && remove_tree(folder / "tree") ? 0 : 1);
   }
   int status = 0;
   ::waitpid(pid, &status, 0);
   EXPECT_EQ(status, 0);
+  EXPECT_FALSE(std::filesystem::exists(folder / "tree"));
   EXPECT_TRUE(std::filesystem::exists(folder / "home/precious"));
+}
+
+TEST(RemoveTree, StopsAtAStrangersFolderAndRemovesTheRest) {
+  if (::getuid() != 0) GTEST_SKIP() << "needs root, to give folders away";
+  const TemporaryFolder folder;
+  for (const auto* path : {"tree/a/theirs", "tree/machine/root", "tree/z"}) {
+    std::filesystem::create_directories(folder / path);
+    std::ofstream{folder / path + "/f"} << "x";
+  }
+  ASSERT_EQ(::chown((folder / "tree/a/theirs").c_str(), 4711, 4711), 0);
+  ASSERT_EQ(::chown((folder / "tree/machine/root").c_str(), 200100, 200100), 0);
+  ASSERT_EQ(::chown((folder / "tree/z").c_str(), 1234, 1234), 0);
+  const TreeOwners owners{200000, 65536, 1234};
+
+  const auto removed =
+      remove_tree(folder / "tree", std::chrono::steady_clock::time_point::max(), owners);
+
+  ASSERT_FALSE(removed);
+  EXPECT_EQ(removed.error().os_errno, EPERM);
+  EXPECT_THAT(removed.error().message, HasSubstr("tree/a/theirs belongs to uid 4711"));
+  EXPECT_TRUE(std::filesystem::exists(folder / "tree/a/theirs/f"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "tree/machine"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "tree/z"));
+}
+
+TEST(Trash, SetsAStrangersFolderAside) {
+  if (::getuid() != 0) GTEST_SKIP() << "needs root, to give folders away";
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "tree/theirs");
+  std::filesystem::create_directories(folder / "tree/machines");
+  std::ofstream{folder / "tree/theirs/f"} << "x";
+  ASSERT_EQ(::chown((folder / "tree/theirs").c_str(), 4711, 4711), 0);
+  ASSERT_EQ(::chown((folder / "tree/machines").c_str(), 200100, 200100), 0);
+
+  ASSERT_TRUE(remove_or_discard(folder / "tree", folder / "trash", std::chrono::seconds{5},
+                                {200000, 65536, 1234}));
+
+  EXPECT_FALSE(std::filesystem::exists(folder / "tree")) << "the name is free at once";
+  const auto found = [&] {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator{folder / "quarantine"}) {
+      if (entry.path().filename() == "f") return true;
+    }
+    return false;
+  };
+  for (int i = 0; i < 600 && !std::filesystem::exists(folder / "quarantine"); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{100});
+  }
+  for (int i = 0; i < 600 && !std::filesystem::is_empty(folder / "trash"); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{100});
+  }
+  EXPECT_TRUE(found());
+  EXPECT_TRUE(std::filesystem::is_empty(folder / "trash"));
+}
+
+TEST(Trash, IsTendedByWhoComesLater) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "trash/of-another/deep");
+
+  tend_trash(folder / "none");
+  tend_trash(folder / "trash");
+
+  for (int i = 0; i < 600 && !std::filesystem::is_empty(folder / "trash"); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{100});
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(folder / "trash"));
 }
 
 TEST(RemoveTree, TakesAFolderFromWhoMakesFilesInIt) {
@@ -174,7 +242,8 @@ TEST(RemoveTree, TakesAFolderFromWhoMakesFilesInIt) {
     std::this_thread::sleep_for(std::chrono::milliseconds{1});
   }
 
-  const auto removed = remove_tree(folder / "tree");
+  const auto removed =
+      remove_tree(folder / "tree", std::chrono::steady_clock::time_point::max(), {.user = kUser});
 
   ::kill(maker, SIGKILL);
   ::waitpid(maker, nullptr, 0);

@@ -163,7 +163,9 @@ Result<void> cheap_cycle(const Trial& trial) {
   if (good) good = must(subject->info(trial.ref(), info));
   if (good) good = trial.destroy(*subject);
   subject->close();
-  if (good) good = remove_tree(trial.spec.work_dir);
+  if (good)
+    good = remove_tree(trial.spec.work_dir, std::chrono::steady_clock::time_point::max(),
+                       {trial.spec.subid_first, trial.spec.subid_count, trial.spec.user.uid});
   if (good) good = make_directories(trial.spec.work_dir, 0711);
   return good;
 }

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <limits>
 #include <string_view>
 #include <thread>
 
@@ -234,7 +235,8 @@ Result<std::vector<UniqueFd>> Site::open_mounts(MachineSpec& spec, const Machine
 }
 
 Result<void> Site::remove_machine(const MachineSpec& spec) const {
-  auto removed = remove_tree(spec.work_dir);
+  auto removed = remove_tree(spec.work_dir, std::chrono::steady_clock::time_point::max(),
+                             {spec.subid_first, spec.subid_count, spec.user.uid});
   remove_groups(spec.cgroup);
   return removed;
 }
@@ -262,7 +264,11 @@ std::string Site::tear_down() {
     auto released = file.release(holds_.lease_id, holds_.address);
     if (!released) problems = released.error().message;
   }
-  if (auto removed = remove_tree(base_); !removed) problems = removed.error().message;
+  // Whatever the backend has left in there, and whose it is, it is this run's own folder.
+  if (auto removed = remove_tree(base_, std::chrono::steady_clock::time_point::max(),
+                                 {0, std::numeric_limits<std::uint32_t>::max()});
+      !removed)
+    problems = removed.error().message;
   return problems;
 }
 
