@@ -6,6 +6,7 @@
 #include "core/log.hpp"
 #include "core/stage/hooks.hpp"
 #include "core/stage/job_configuration.hpp"
+#include "core/stage/unfinished_ends.hpp"
 #include "hooks/hook_input.hpp"
 
 int main(int argc, char** argv) {
@@ -28,7 +29,9 @@ int main(int argc, char** argv) {
     // Set by a keeper that no epilog has come for.
     if (input->lookup("CLOUD_KEEPER_ORPHANED"))
       config = cloud::without_site_programs(std::move(config));
-    return cloud::run_epilog(config, *input);
+    const int status = cloud::run_epilog(config, *input);
+    cloud::finish_what_is_left(config, input->job.node, input->job.job_id);
+    return status;
   } catch (const std::exception& problem) {
     cloud::log_line(cloud::LogLevel::error, std::string{"internal error: "} + problem.what());
     // A bug of ours shall not drain the node.

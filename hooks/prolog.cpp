@@ -6,6 +6,7 @@
 #include "core/log.hpp"
 #include "core/stage/hooks.hpp"
 #include "core/stage/job_configuration.hpp"
+#include "core/stage/unfinished_ends.hpp"
 #include "hooks/hook_input.hpp"
 
 int main(int argc, char** argv) {
@@ -24,7 +25,11 @@ int main(int argc, char** argv) {
       return 2;
     }
     cloud::log_as("prolog", input->job.job_id);
-    return cloud::run_prolog(cloud::load_node_config(*file, input->job.node), *input);
+    const auto config = cloud::load_node_config(*file, input->job.node);
+    // First of all: an address that is still taken may be the one that this job needs.
+    cloud::finish_what_is_left(config, input->job.node, input->job.job_id);
+    cloud::log_as("prolog", input->job.job_id);
+    return cloud::run_prolog(config, *input);
   } catch (const std::exception& problem) {
     cloud::log_line(cloud::LogLevel::error, std::string{"internal error: "} + problem.what());
     // A bug of ours shall not drain the node.

@@ -21,16 +21,15 @@ namespace {
 // prologs of its other nodes take.
 constexpr std::chrono::minutes kYoung{15};
 
-std::chrono::system_clock::time_point last_change(const RecordStore& store,
-                                                  const JobRecord& record) {
-  auto last = store.changed(record.job_id);
-  for (const auto& stage : record.stages) {
-    for (const auto at_us : {stage.begun_us, stage.ended_us}) {
-      last =
-          std::max(last, std::chrono::system_clock::time_point{std::chrono::microseconds{at_us}});
-    }
+// By the clock that runs from boot to boot; of a record that cannot be read, by the time of day of
+// its folder, which was in the past or the clock was set.
+bool is_young(const RecordStore& store, const JobRecord& record) {
+  if (record.saved_s > 0) {
+    const std::chrono::seconds age{seconds_since_boot() - record.saved_s};
+    return age < kYoung;
   }
-  return last;
+  const auto age = std::chrono::system_clock::now() - store.changed(record.job_id);
+  return age < kYoung && age > -kYoung;
 }
 
 // The machine and the keeper alone do not make a job: its steps and slurmstepd do.
@@ -47,7 +46,7 @@ bool is_alive(const RecordStore& store, const JobRecord& record) {
   if (!record.boot_id.empty() && record.boot_id != current_boot_id()) return false;
   if (has_other_processes(record)) return true;
   if (record.phase == RecordPhase::started || record.phase == RecordPhase::ending) return false;
-  return std::chrono::system_clock::now() - last_change(store, record) < kYoung;
+  return is_young(store, record);
 }
 
 }  // namespace

@@ -42,9 +42,10 @@ sdk::Process find_init(const std::string& cgroup) {
   return {};
 }
 
-void end_machine(const std::string& name, const std::string& cgroup, const sdk::Host& host) {
+void end_machine(const std::string& name, const std::string& cgroup, const sdk::Host& host,
+                 sdk::Deadline most) {
   if (cgroup.empty()) return;
-  const auto deadline = sdk::in_seconds(kKillSeconds);
+  const auto deadline = sdk::in_seconds(kKillSeconds, most);
   const auto init = find_init(cgroup);
   if (!sdk::end_process(init, SIGKILL, deadline, host)) {
     throw sdk::Failure{CLOUD_E_NODE, "the init, process " + std::to_string(init.pid) +

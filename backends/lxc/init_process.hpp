@@ -5,6 +5,7 @@
 // gone, or before it is there: what it answers is no ground for root to signal a process.
 #pragma once
 
+#include <cstdint>
 #include <spank-cloud/process.hpp>
 #include <string>
 #include <vector>
@@ -18,7 +19,9 @@ namespace cloud::lxc {
 /// before there was an init: it would make one later. That monitor is in `<cgroup>` itself until it
 /// enters its own group. Throws CLOUD_E_NODE where the init does not die, CLOUD_E_TIMEOUT where the
 /// monitor does not, and CLOUD_E_CANCELLED.
-void end_machine(const std::string& name, const std::string& cgroup, const sdk::Host& host);
+/// Takes a few seconds at most.
+void end_machine(const std::string& name, const std::string& cgroup, const sdk::Host& host,
+                 sdk::Deadline most = sdk::Deadline{INT64_MAX});
 
 /// Runs a program of the machine's as its root, in all its namespaces, and waits; its exit status,
 /// 255 where it has none. The calling process is of the machine's from here on: call it in a

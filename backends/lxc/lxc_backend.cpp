@@ -293,9 +293,9 @@ class LxcBackend {
     (void)end_process(init, SIGKILL, in_seconds(kKillSeconds), host_);
   }
 
-  void destroy(const cloud_machine_ref& ref, Deadline) {
+  void destroy(const cloud_machine_ref& ref, Deadline deadline) {
     try {
-      end_machine(ref.name, ref.cgroup, host_);
+      end_machine(ref.name, ref.cgroup, host_, deadline);
     } catch (...) {
       delete_interface(veth_name(ref.name));
       throw;

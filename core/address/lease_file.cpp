@@ -20,12 +20,7 @@
 namespace cloud {
 namespace {
 
-using namespace std::chrono_literals;
-
 constexpr std::size_t kFileLimit = 64 << 20;
-constexpr auto kLeaseWait = 5s;
-// Who frees an address has more patience than who wants one: the next chance may be days away.
-constexpr auto kReleaseWait = 30s;
 
 bool is_ipv4(const std::string& text) {
   in_addr address{};
@@ -189,8 +184,9 @@ Result<LeaseTable> LeaseFile::read() const {
 }
 
 Result<std::string> LeaseFile::lease(std::uint64_t job_id, const std::string& preferred,
-                                     const std::vector<std::string>& held, const Intend& intend) {
-  auto locked = lock_and_read(path_, kLeaseWait);
+                                     const std::vector<std::string>& held, const Intend& intend,
+                                     std::chrono::milliseconds wait) {
+  auto locked = lock_and_read(path_, wait);
   if (!locked) return std::move(locked).error();
   const std::unordered_set<std::string> avoided{held.begin(), held.end()};
   const auto& leases = locked->table.leases();
@@ -215,8 +211,9 @@ Result<std::string> LeaseFile::lease(std::uint64_t job_id, const std::string& pr
   return address;
 }
 
-Result<void> LeaseFile::release(std::uint64_t job_id, const std::string& address) {
-  auto locked = lock_and_read(path_, kReleaseWait);
+Result<void> LeaseFile::release(std::uint64_t job_id, const std::string& address,
+                                std::chrono::milliseconds wait) {
+  auto locked = lock_and_read(path_, wait);
   if (!locked) return std::move(locked).error();
   const auto& leases = locked->table.leases();
   const bool holds = std::any_of(leases.begin(), leases.end(), [&](const Lease& lease) {
@@ -227,8 +224,9 @@ Result<void> LeaseFile::release(std::uint64_t job_id, const std::string& address
   return replace(path_, *locked);
 }
 
-Result<std::vector<std::string>> LeaseFile::release_all(std::uint64_t job_id) {
-  auto locked = lock_and_read(path_, kReleaseWait);
+Result<std::vector<std::string>> LeaseFile::release_all(std::uint64_t job_id,
+                                                        std::chrono::milliseconds wait) {
+  auto locked = lock_and_read(path_, wait);
   if (!locked) return std::move(locked).error();
   std::vector<std::string> released;
   for (const auto& lease : locked->table.leases()) {

@@ -9,6 +9,7 @@
 // Comments, blank lines, order, line ends (LF or CRLF) and foreign lines survive every change.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -50,6 +51,11 @@ class LeaseTable {
 /// durable and keeps the file's owner and mode.
 class LeaseFile {
  public:
+  /// How long another program's lock of the file is waited for. Who frees an address has more
+  /// patience than who wants one: it stays taken until somebody tries again.
+  static constexpr std::chrono::milliseconds kLeaseWait{5'000};
+  static constexpr std::chrono::milliseconds kReleaseWait{30'000};
+
   explicit LeaseFile(std::string path);
 
   /// Called with the chosen address before the file changes, so that the job record knows it first.
@@ -60,12 +66,15 @@ class LeaseFile {
   /// `held`: addresses that live jobs of this node hold by their records; never handed out.
   [[nodiscard]] Result<std::string> lease(std::uint64_t job_id, const std::string& preferred,
                                           const std::vector<std::string>& held,
-                                          const Intend& intend);
+                                          const Intend& intend,
+                                          std::chrono::milliseconds wait = kLeaseWait);
   /// Frees the address if that job holds it; success where it does not.
-  [[nodiscard]] Result<void> release(std::uint64_t job_id, const std::string& address);
+  [[nodiscard]] Result<void> release(std::uint64_t job_id, const std::string& address,
+                                     std::chrono::milliseconds wait = kReleaseWait);
   /// Frees all that a job holds: for a lost record, on a file that no other node uses. Returns
   /// them.
-  [[nodiscard]] Result<std::vector<std::string>> release_all(std::uint64_t job_id);
+  [[nodiscard]] Result<std::vector<std::string>> release_all(
+      std::uint64_t job_id, std::chrono::milliseconds wait = kReleaseWait);
   [[nodiscard]] Result<LeaseTable> read() const;
 
  private:

@@ -103,6 +103,8 @@ struct SiteConfig {
   std::chrono::seconds orphan_grace{
       60};  ///< from the end of a job to the end of its machine without epilog
   std::chrono::seconds stop_timeout{10};
+  std::chrono::seconds hook_timeout{60};  ///< of a prolog or epilog, without what is the site's own
+  std::uint32_t mounts_max = 1000;  ///< of the host's that a machine sees, with what is below them
   std::uint32_t subid_first =
       1879048192;  ///< first id of the range that machines divide among them
   std::uint32_t subid_count = 268304384;

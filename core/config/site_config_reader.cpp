@@ -141,6 +141,10 @@ void SiteConfigReader::read_cloud(const toml::table& table, const std::string& f
   if (auto value = reader.duration("stall_timeout")) config_.stall_timeout = *value;
   if (auto value = reader.duration("orphan_grace")) config_.orphan_grace = *value;
   if (auto value = reader.duration("stop_timeout")) config_.stop_timeout = *value;
+  if (auto value = reader.duration("hook_timeout")) config_.hook_timeout = *value;
+  if (auto value = reader.integer("mounts_max", 1, 100000)) {
+    config_.mounts_max = static_cast<std::uint32_t>(*value);
+  }
   if (auto value = reader.integer("subid_first", 65536, 4294901760)) {
     config_.subid_first = static_cast<std::uint32_t>(*value);
   }

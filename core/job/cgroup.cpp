@@ -24,8 +24,6 @@
 namespace cloud {
 namespace {
 
-using namespace std::chrono_literals;
-
 Error libcgroup_error(const std::string& what, int code) {
   const auto* text = code == ECGOTHER ? "" : cgroup_strerror(code);
   if (code == ECGOTHER) return os_error(Blame::node, what, cgroup_get_last_errno());
@@ -160,13 +158,16 @@ void remove_steps(const CgroupHierarchy& hierarchy, const std::string& path) {
 }
 
 void remove_locked(const CgroupHierarchy& hierarchy, const std::string& path,
+                   std::chrono::steady_clock::time_point deadline,
                    std::vector<std::string>& stayed) {
   const auto levels = levels_of(path);
   const auto root = hierarchy.mount_point + levels.front();
   // Slurm holds this lock while it makes a job's groups below a user's that may just be removed.
   const UniqueFd lock{::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   if (!lock) return;
-  const bool is_locked = lock_exclusively(lock.value(), root, 5s).has_value();
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(
+      std::max(deadline - std::chrono::steady_clock::now(), std::chrono::nanoseconds{0}));
+  const bool is_locked = lock_exclusively(lock.value(), root, left).has_value();
   remove_groups(hierarchy.mount_point + path, stayed);
   remove_steps(hierarchy, path);
   // Without it, only what is the ended job's alone.
@@ -257,7 +258,9 @@ Result<void> enter_cgroup_with_threads(const std::string& path, pid_t pid) {
                                 " do not stay in the cgroup " + path};
 }
 
-std::vector<std::string> remove_job_cgroups(const std::string& path) {
+std::vector<std::string> remove_job_cgroups(const std::string& path,
+                                            std::chrono::milliseconds limit) {
+  const auto deadline = std::chrono::steady_clock::now() + limit;
   std::vector<std::string> stayed;
   const auto hierarchies = cgroup_hierarchies();
   const bool unified = is_unified(hierarchies);
@@ -265,7 +268,7 @@ std::vector<std::string> remove_job_cgroups(const std::string& path) {
     if (unified && hierarchy.is_v2()) {
       remove_unlocked(hierarchy, path, stayed);
     } else {
-      remove_locked(hierarchy, path, stayed);
+      remove_locked(hierarchy, path, deadline, stayed);
     }
   }
   return stayed;

@@ -6,6 +6,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -28,7 +29,10 @@ namespace cloud {
 /// Removes the group, what is below it, and what Slurm left of the job's because of it. v1: every
 /// empty parent up to the user's (`.../uid_U`), under the lock that Slurm itself takes to make and
 /// remove them; v2: every empty group of the job, and the job's own. Groups that still hold
-/// processes stay. Never fails: returns the paths of ours that stayed.
-std::vector<std::string> remove_job_cgroups(const std::string& path);
+/// processes stay. Never fails: returns the paths of ours that stayed. `limit` is for all the locks
+/// together: anybody on the node may hold one, as the folders can be read.
+std::vector<std::string> remove_job_cgroups(const std::string& path,
+                                            std::chrono::milliseconds limit = std::chrono::seconds{
+                                                5});
 
 }  // namespace cloud

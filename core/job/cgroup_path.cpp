@@ -22,10 +22,15 @@ bool exists(const CgroupHierarchies& hierarchies, const std::string& path) {
 }
 
 // Slurm's own groups in which a job's may be. A Slurm that was built for one slurmd a host has no
-// node name in them.
+// node name in them: where the node has its own, the other is another Slurm's, whose jobs have the
+// same numbers.
 std::vector<std::string> slurm_roots(const CgroupHierarchy& hierarchy, const std::string& node) {
-  if (!hierarchy.is_v2()) return {"/slurm", "/slurm_" + node};
-  return {"/system.slice/slurmstepd.scope", "/system.slice/" + node + "_slurmstepd.scope"};
+  const std::string alone =
+      hierarchy.is_v2() ? "/system.slice/slurmstepd.scope" : std::string{"/slurm"};
+  const auto own =
+      hierarchy.is_v2() ? "/system.slice/" + node + "_slurmstepd.scope" : "/slurm_" + node;
+  if (exists({hierarchy}, own)) return {own};
+  return {alone};
 }
 
 // The users' groups below one of those, which v2 does not have.

@@ -3,11 +3,13 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
 #include <thread>
+#include <utility>
 
 #include "core/job/cgroup_hierarchy.hpp"
 #include "core/job/cgroup_tree.hpp"
@@ -86,6 +88,30 @@ std::vector<pid_t> cgroup_processes(const std::string& path) {
   return find_processes(path).pids;
 }
 
+namespace {
+
+// By descriptors, each opened before the group is read anew: a number in the first reading may be a
+// stranger's by now, one in both is a process of the group's. In portions, as a process has fewer
+// descriptors than a machine may have processes.
+void kill_each(const std::string& path, const std::vector<pid_t>& pids) {
+  constexpr std::size_t kPortion = 200;
+  for (std::size_t begin = 0; begin < pids.size(); begin += kPortion) {
+    std::vector<std::pair<pid_t, UniqueFd>> opened;
+    for (std::size_t i = begin; i < std::min(pids.size(), begin + kPortion); ++i) {
+      if (pids[i] == ::getpid()) continue;
+      UniqueFd process{static_cast<int>(::syscall(SYS_pidfd_open, pids[i], 0))};
+      if (process) opened.emplace_back(pids[i], std::move(process));
+    }
+    const auto now = find_processes(path);
+    for (const auto& [pid, process] : opened) {
+      if (!now.has(pid)) continue;
+      ::syscall(SYS_pidfd_send_signal, process.value(), SIGKILL, nullptr, 0);
+    }
+  }
+}
+
+}  // namespace
+
 Result<void> kill_cgroup(const std::string& path, std::chrono::milliseconds limit) {
   const auto deadline = std::chrono::steady_clock::now() + limit;
   for (;;) {
@@ -101,9 +127,7 @@ Result<void> kill_cgroup(const std::string& path, std::chrono::milliseconds limi
       if (!hierarchy.is_v2() || is_inside) continue;
       write_cgroup_value(hierarchy.mount_point + path + "/cgroup.kill", "1");
     }
-    for (const auto pid : found.pids) {
-      if (pid != ::getpid()) ::kill(pid, SIGKILL);
-    }
+    kill_each(path, found.pids);
     for (const auto& hierarchy : hierarchies) thaw(hierarchy, path);
     if (std::chrono::steady_clock::now() >= deadline) {
       if (found.pids.empty()) {

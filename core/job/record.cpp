@@ -2,6 +2,7 @@
 #include "core/job/record.hpp"
 
 #include <array>
+#include <ctime>
 #include <nlohmann/json.hpp>
 
 namespace cloud {
@@ -102,6 +103,12 @@ std::string_view to_string(StageState state) {
   return "invalid";
 }
 
+std::int64_t seconds_since_boot() {
+  timespec now{};
+  ::clock_gettime(CLOCK_BOOTTIME, &now);
+  return now.tv_sec;
+}
+
 std::string to_json(const JobRecord& record) {
   json stages = json::array();
   for (const auto& stage : record.stages) {
@@ -123,6 +130,7 @@ std::string to_json(const JobRecord& record) {
              {"run_dir", record.run_dir},
              {"phase", to_string(record.phase)},
              {"failure", record.failure},
+             {"saved_s", seconds_since_boot()},
              {"stages", stages}};
   if (record.request) value["request"] = to_value(*record.request);
   if (record.lease) {
@@ -131,11 +139,10 @@ std::string to_json(const JobRecord& record) {
                       {"file", record.lease->file}};
   }
   if (record.machine) {
-    value["machine"] = {{"backend", record.machine->backend},
-                        {"name", record.machine->name},
-                        {"work_dir", record.machine->work_dir},
-                        {"subid_first", record.machine->subid_first},
-                        {"cgroup", record.machine->cgroup}};
+    value["machine"] = {
+        {"backend", record.machine->backend},   {"name", record.machine->name},
+        {"work_dir", record.machine->work_dir}, {"subid_first", record.machine->subid_first},
+        {"cgroup", record.machine->cgroup},     {"disconnected", record.machine->disconnected}};
   }
   return value.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
 }
@@ -160,6 +167,7 @@ Result<JobRecord> record_from_json(std::string_view text) {
     record.run_dir = value.at("run_dir").get<std::string>();
     record.phase = from_name(kPhases, value.at("phase").get<std::string>());
     record.failure = value.at("failure").get<std::string>();
+    record.saved_s = value.value("saved_s", std::int64_t{0});
     if (value.contains("request")) record.request = request_from(value["request"]);
     if (value.contains("lease")) {
       const auto& lease = value["lease"];
@@ -169,9 +177,9 @@ Result<JobRecord> record_from_json(std::string_view text) {
     if (value.contains("machine")) {
       const auto& machine = value["machine"];
       record.machine = {
-          machine.at("backend").get<std::string>(), machine.at("name").get<std::string>(),
+          machine.at("backend").get<std::string>(),  machine.at("name").get<std::string>(),
           machine.at("work_dir").get<std::string>(), machine.at("subid_first").get<std::uint32_t>(),
-          machine.at("cgroup").get<std::string>()};
+          machine.at("cgroup").get<std::string>(),   machine.value("disconnected", false)};
     }
     for (const auto& stage : value.at("stages")) {
       record.stages.push_back(

@@ -37,6 +37,9 @@ struct MachineRecord {
   std::string work_dir;
   std::uint32_t subid_first = 0;
   std::string cgroup;  ///< "" until the keeper is about to start it
+  /// Its backend has removed it, and what it had of the network with it; only what does not die, or
+  /// cannot be removed, is left: its address is free.
+  bool disconnected = false;
 };
 
 enum class StageState { begun, done, failed, undone };
@@ -70,8 +73,15 @@ struct JobRecord {
   std::optional<MachineRecord> machine;
   std::string failure;
   std::vector<StageTrace> stages;
+  /// When it was saved, in seconds since the node's boot (CLOCK_BOOTTIME), which nobody can set as
+  /// the time of day; 0 where an earlier release wrote it.
+  std::int64_t saved_s = 0;
 };
 
+/// Seconds since the node's boot: what saved_s is compared with.
+[[nodiscard]] std::int64_t seconds_since_boot();
+
+/// The record's text, as saved now.
 [[nodiscard]] std::string to_json(const JobRecord& record);
 /// Blame::node where the text is torn, foreign or of a newer version.
 [[nodiscard]] Result<JobRecord> record_from_json(std::string_view text);

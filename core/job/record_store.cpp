@@ -103,6 +103,10 @@ std::string RecordStore::trash_dir() const {
   return root_ + "/trash";
 }
 
+std::string RecordStore::unfinished_dir() const {
+  return root_ + "/unfinished";
+}
+
 std::string RecordStore::subid_file() const {
   return state_dir_ + "/subid_ranges";
 }

@@ -6,9 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <ctime>
 #include <memory>
 #include <spank-cloud/base/uninterrupted.hpp>
 #include <vector>
@@ -23,6 +25,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr std::time_t kTick = 2;     ///< seconds: more than any file system's
 constexpr auto kOthersRead = 10min;  ///< somebody else's reading of the same file
 
 std::string hex(const unsigned char* bytes, std::size_t count) {
@@ -91,6 +94,8 @@ Result<std::string> remembered_digest(const std::string& path, const std::string
   if (::fstat(file.value(), &after) != 0 || version_of(after) != version) {
     return Error{Blame::site, "image " + path + " is being changed: replace images by rename"};
   }
+  // What was changed a moment ago can be changed again without another time.
+  if (std::time(nullptr) - std::max(status.st_ctime, status.st_mtime) <= kTick) return digest;
   if (auto saved = write_file(note, version + "\n" + *digest + "\n", {.mode = 0600, .owner = {}});
       !saved) {
     return std::move(saved).error();

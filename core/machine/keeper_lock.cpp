@@ -63,8 +63,16 @@ std::string keeper_cgroup(const std::string& machine_cgroup) {
   return machine_cgroup + "/keeper";
 }
 
+pid_t living_keeper(const std::string& job_path, const std::string& machine_cgroup) {
+  const UniqueFd file{::open(lock_path(job_path).c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC)};
+  // Who could have the lock finds no keeper.
+  if (!file || lock_exclusively(file.value(), "", 0ms)) return 0;
+  const auto pid = holder(file.value());
+  return pid > 1 && is_in_group(pid, keeper_cgroup(machine_cgroup)) ? pid : 0;
+}
+
 Result<void> end_keeper(const std::string& job_path, const std::string& machine_cgroup,
-                        std::chrono::milliseconds grace) {
+                        std::chrono::milliseconds grace, std::chrono::milliseconds limit) {
   const auto path = lock_path(job_path);
   const UniqueFd file{::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC)};
   if (!file) {
@@ -74,7 +82,7 @@ Result<void> end_keeper(const std::string& job_path, const std::string& machine_
   for (const int number : {SIGTERM, SIGKILL}) {
     if (lock_exclusively(file.value(), path, 0ms)) return {};
     signal_keeper(holder(file.value()), keeper_cgroup(machine_cgroup), number);
-    if (lock_exclusively(file.value(), path, number == SIGTERM ? grace : 5s)) return {};
+    if (lock_exclusively(file.value(), path, number == SIGTERM ? grace : limit)) return {};
   }
   return Error{Blame::node,
                "the keeper, process " + std::to_string(holder(file.value())) + ", does not end"};

@@ -14,7 +14,7 @@ namespace cloud {
 
 /// Chooses ids, makes the machine's directory and lets the backend prepare it.
 [[nodiscard]] Result<void> create_machine(Session& session);
-/// Ends the keeper and the machine, kills what is left in its cgroup, and removes all of it.
+/// See machine_end.hpp.
 [[nodiscard]] Result<void> destroy_machine(Session& session);
 
 }  // namespace cloud

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <chrono>
+#include <set>
 
 #include "core/log.hpp"
 #include "core/machine/publisher.hpp"
@@ -9,6 +10,7 @@
 #include "core/stage/reconstruction.hpp"
 #include "core/stage/site_program.hpp"
 #include "core/stage/stage_rules.hpp"
+#include "core/stage/unfinished_ends.hpp"
 #include "core/system/atomic_file.hpp"
 #include "core/system/tree_removal.hpp"
 
@@ -25,8 +27,10 @@ Result<void> run_stage(Session& session, const StageConfig& stage) {
       return destroy_machine(session);
     case StageAction::release_address:
       return release_address(session);
-    case StageAction::exec:
+    case StageAction::exec: {
+      const TimeBudget::Pause pause{session.budget};
       return run_site_program(stage.exec, stage, session.input, program_output_file(session));
+    }
     case StageAction::lease_address:
     case StageAction::create_machine:
       break;
@@ -36,10 +40,11 @@ Result<void> run_stage(Session& session, const StageConfig& stage) {
 }
 
 // 1 where a stage that failed says that the node shall be drained.
-int run_stages(Session& session, std::string_view type) {
+int run_stages(Session& session, std::string_view type, std::set<StageAction>& tried) {
   int status = 0;
   for (const auto& stage : session.config.epilog) {
     if (!applies(stage, type)) continue;
+    tried.insert(stage.action);
     auto done = run_stage(session, stage);
     if (done) continue;
     log_line(LogLevel::error, "stage '" + stage.name + "': " + done.error().message);
@@ -48,12 +53,18 @@ int run_stages(Session& session, std::string_view type) {
   return status;
 }
 
-void sweep(Session& session) {
-  if (auto destroyed = destroy_machine(session); !destroyed) {
-    log_line(LogLevel::error, "machine: " + destroyed.error().message);
+// What no stage of the site's has been for. What one was for in vain has to wait for a later hook:
+// it would only wait for the same again.
+void sweep(Session& session, const std::set<StageAction>& tried) {
+  if (!tried.contains(StageAction::destroy_machine)) {
+    if (auto destroyed = destroy_machine(session); !destroyed) {
+      log_line(LogLevel::error, "machine: " + destroyed.error().message);
+    }
   }
-  if (auto released = release_address(session); !released) {
-    log_line(LogLevel::error, "address: " + released.error().message);
+  if (!tried.contains(StageAction::release_address)) {
+    if (auto released = release_address(session); !released) {
+      log_line(LogLevel::error, "address: " + released.error().message);
+    }
   }
 }
 
@@ -77,21 +88,28 @@ int run_locked(Session& session, const std::function<bool(const JobRecord&)>& le
                                  std::to_string(session.record.restart_count) + " is left alone");
     return 0;
   }
+  const UnfinishedEnds unfinished{session.store};
+  unfinished.begin(session.record.job_id);
   session.record.phase = RecordPhase::ending;
   if (auto saved = session.save(); !saved) log_line(LogLevel::error, saved.error().message);
   const auto type = session.record.request ? session.record.request->type : std::string{};
-  const int status = run_stages(session, type);
-  sweep(session);
+  std::set<StageAction> tried;
+  const int status = run_stages(session, type, tried);
+  sweep(session, tried);
   const Publisher publisher{session.config, session.record};
   if (auto removed = publisher.remove(); !removed)
     log_line(LogLevel::error, removed.error().message);
   if (session.record.machine || session.record.lease) {
-    log_line(LogLevel::error, "something of the job is left; `cloudctl reconcile` tries again");
+    log_line(LogLevel::error,
+             "something of the job is left: the next hooks on this node, and `cloudctl reconcile`, "
+             "try again");
+    unfinished.note_attempt(session.record.job_id);
     return status;
   }
   if (auto forgotten = session.locked.forget(); !forgotten) {
     log_line(LogLevel::error, forgotten.error().message);
   }
+  unfinished.finish(session.record.job_id);
   forget_job_configuration(session.config, session.input.job);
   return status;
 }
@@ -125,21 +143,72 @@ LoadedConfig without_site_programs(LoadedConfig loaded) {
   return loaded;
 }
 
+namespace {
+
+std::chrono::milliseconds time_for_all(const SiteConfig& config) {
+  return config.hook_timeout + config.stop_timeout;
+}
+
+int end_job(const SiteConfig& config, const HookInput& input, LockedJob locked, TimeBudget budget,
+            const std::function<bool(const JobRecord&)>& leave_alone) {
+  Session session{config, input, RecordStore{config.state_dir, input.job.node}, std::move(locked),
+                  {},     budget};
+  session.record.job_id = input.job.job_id;
+  session.record.node = input.job.node;
+  session.record.uid = input.job.uid;
+  return run_locked(session, leave_alone);
+}
+
+HookInput input_for(const std::string& node, std::uint64_t job_id) {
+  HookInput input;
+  input.job.job_id = job_id;
+  input.job.node = node;
+  input.lookup = [](std::string_view) { return std::nullopt; };
+  input.cancelled = [] { return false; };
+  return input;
+}
+
+}  // namespace
+
 int run_epilog(const LoadedConfig& site, const HookInput& input,
                const std::function<bool(const JobRecord&)>& leave_alone) {
   const auto loaded = configuration_to_end(site, input.job);
+  const TimeBudget budget{time_for_all(loaded.config)};
   const RecordStore store{loaded.config.state_dir, input.job.node};
-  auto locked = store.lock(input.job.job_id, kLockWait);
+  auto locked = store.lock(input.job.job_id, budget.share(kLockWait));
   if (!locked) {
     log_line(LogLevel::error, locked.error().message);
     return 0;
   }
   if (!*locked) return run_without_record(loaded.config, input);
-  Session session{loaded.config, input, store, *std::move(*locked), {}};
-  session.record.job_id = input.job.job_id;
-  session.record.node = input.job.node;
-  session.record.uid = input.job.uid;
-  return run_locked(session, leave_alone);
+  return end_job(loaded.config, input, **std::move(locked), budget, leave_alone);
+}
+
+int run_epilog(const LoadedConfig& site, const HookInput& input, LockedJob locked) {
+  const auto loaded = configuration_to_end(site, input.job);
+  return end_job(loaded.config, input, std::move(locked), TimeBudget{time_for_all(loaded.config)},
+                 {});
+}
+
+void finish_end(const LoadedConfig& site, const std::string& node, std::uint64_t job_id,
+                std::chrono::milliseconds limit) {
+  const RecordStore own{site.config.state_dir, node};
+  auto locked = own.lock(job_id, std::chrono::milliseconds{0});
+  // Somebody is at it.
+  if (!locked) return;
+  const UnfinishedEnds unfinished{own};
+  if (!*locked) unfinished.finish(job_id);
+  // Asked under the lock: a next run of the job has begun where the note has gone.
+  if (!unfinished.has(job_id)) return;
+  log_line(LogLevel::warn, "finishing the end of job " + std::to_string(job_id));
+  auto input = input_for(node, job_id);
+  if (const auto record = (**locked).load(); record && *record) {
+    input.job.uid = (**record).uid;
+    input.job.restart_count = (**record).restart_count;
+  }
+  const auto loaded = configuration_to_end(without_site_programs(site), input.job);
+  (void)end_job(without_site_programs(loaded).config, input, **std::move(locked), TimeBudget{limit},
+                {});
 }
 
 }  // namespace cloud

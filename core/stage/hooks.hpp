@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <functional>
+#include <string>
 
 #include "core/config/site_config.hpp"
 #include "core/stage/session.hpp"
@@ -23,5 +26,13 @@ namespace cloud {
 /// under the record's lock: a prolog or another epilog may have been faster.
 [[nodiscard]] int run_epilog(const LoadedConfig& loaded, const HookInput& input,
                              const std::function<bool(const JobRecord&)>& leave_alone = {});
+
+/// The same for a job whose record the caller has locked and looked at.
+[[nodiscard]] int run_epilog(const LoadedConfig& loaded, const HookInput& input, LockedJob locked);
+
+/// Goes on with an end that another hook began: without the site's programs, in `limit`, and not
+/// where somebody else is at it, or a next run of the job has begun.
+void finish_end(const LoadedConfig& loaded, const std::string& node, std::uint64_t job_id,
+                std::chrono::milliseconds limit);
 
 }  // namespace cloud

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cerrno>
 #include <chrono>
+#include <utility>
 
 #include "core/log.hpp"
 #include "core/machine/machine_plan.hpp"
@@ -10,6 +12,8 @@
 #include "core/stage/reconstruction.hpp"
 #include "core/stage/site_program.hpp"
 #include "core/stage/stage_rules.hpp"
+#include "core/stage/unfinished_ends.hpp"
+#include "core/system/trusted_path.hpp"
 
 namespace cloud {
 namespace {
@@ -35,6 +39,11 @@ std::string type_of(const JobRecord& record) {
   return record.request ? record.request->type : std::string{};
 }
 
+Result<void> run_program(Session& session, const StageConfig& stage, const std::string& program) {
+  const TimeBudget::Pause pause{session.budget};
+  return run_site_program(program, stage, session.input, program_output_file(session));
+}
+
 Result<void> run_stage(Session& session, const StageConfig& stage) {
   switch (stage.action) {
     case StageAction::lease_address:
@@ -44,7 +53,7 @@ Result<void> run_stage(Session& session, const StageConfig& stage) {
     case StageAction::exec:
       // Known before it runs: its undo has to run also where we are killed in the middle.
       if (auto saved = session.save(); !saved) return saved;
-      return run_site_program(stage.exec, stage, session.input, program_output_file(session));
+      return run_program(session, stage, stage.exec);
     case StageAction::destroy_machine:
     case StageAction::release_address:
       break;
@@ -61,7 +70,7 @@ Result<void> undo_stage(Session& session, const StageConfig& stage) {
       return destroy_machine(session);
     case StageAction::exec:
       if (stage.undo.empty()) return {};
-      return run_site_program(stage.undo, stage, session.input, program_output_file(session));
+      return run_program(session, stage, stage.undo);
     case StageAction::destroy_machine:
     case StageAction::release_address:
       break;
@@ -160,6 +169,17 @@ int run_without_record(const SiteConfig& config, const HookInput& input) {
   return 0;
 }
 
+// Records say what root does; who could move them would say it. What is not there is made by us.
+Result<void> require_own_folders(const SiteConfig& config) {
+  for (const auto& [key, folder] :
+       {std::pair{"state_dir", &config.state_dir}, {"run_dir", &config.run_dir}}) {
+    auto trusted = require_trusted(*folder);
+    if (trusted || trusted.error().os_errno == ENOENT) continue;
+    return std::move(trusted).error().within(std::string{"cloud."} + key);
+  }
+  return {};
+}
+
 bool is_same_run(const JobRecord& record, const HookInput& input) {
   return record.restart_count == input.job.restart_count && record.boot_id == current_boot_id() &&
          record.uid == input.job.uid;
@@ -180,6 +200,8 @@ int run_locked(Session& session, const LoadedConfig& loaded,
         (*existing)->phase != RecordPhase::preparing && (*existing)->phase != RecordPhase::ending;
     // slurmd may call a prolog twice for one run.
     if (is_same_run(**existing, session.input) && is_done) return 0;
+    // From here on an end of the run before would be the end of this one.
+    UnfinishedEnds{session.store}.finish(session.record.job_id);
     session.record = **existing;
     clean_up_leftovers(session);
     const auto machine = session.record.machine;
@@ -232,6 +254,7 @@ int run_locked(Session& session, const LoadedConfig& loaded,
 int run_prolog(const LoadedConfig& loaded, const HookInput& input) {
   const auto& config = loaded.config;
   log_mistakes(loaded);
+  const TimeBudget budget{config.hook_timeout + config.stop_timeout};
   const bool wants_machine = asks_for_machine(input);
   if (!wants_machine && !has_stage_for_all_jobs(config.prolog)) {
     RecordStore store{config.state_dir, input.job.node};
@@ -245,9 +268,12 @@ int run_prolog(const LoadedConfig& loaded, const HookInput& input) {
           Error{Blame::site, "the site's configuration is broken: " + loaded.report.first_line() +
                                  "; tell the administrators"};
     }
+    if (auto good = require_own_folders(config); request && !good) {
+      request = std::move(good).error();
+    }
   }
   RecordStore store{config.state_dir, input.job.node};
-  auto locked = store.lock_or_create(input.job.job_id, kLockWait);
+  auto locked = store.lock_or_create(input.job.job_id, budget.share(kLockWait));
   if (!locked) {
     log_line(LogLevel::error, locked.error().message);
     // Without a folder there is no machine and no way to say so but a state file in the other
@@ -264,7 +290,7 @@ int run_prolog(const LoadedConfig& loaded, const HookInput& input) {
     }
     return run_without_record(config, input);
   }
-  Session session{config, input, store, *std::move(locked), new_record(config, input)};
+  Session session{config, input, store, *std::move(locked), new_record(config, input), budget};
   return run_locked(session, loaded, request);
 }
 

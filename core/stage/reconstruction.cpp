@@ -54,8 +54,12 @@ JobRecord reconstruct_record(const Session& session) {
   record.node = session.input.job.node;
   record.uid = session.input.job.uid;
   const auto name = machine_name(record.node, record.job_id);
-  record.machine = MachineRecord{"", name, session.store.machines_dir() + "/" + name, 0,
-                                 find_machine_cgroup(record.node, std::nullopt, record.job_id)};
+  record.machine = MachineRecord{"",
+                                 name,
+                                 session.store.machines_dir() + "/" + name,
+                                 0,
+                                 find_machine_cgroup(record.node, std::nullopt, record.job_id),
+                                 false};
   record.lease = find_lease(session.config, record.job_id);
   return record;
 }

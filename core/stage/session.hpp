@@ -8,6 +8,7 @@
 #include "core/config/site_config.hpp"
 #include "core/job/job_context.hpp"
 #include "core/job/record_store.hpp"
+#include "core/stage/time_budget.hpp"
 
 namespace cloud {
 
@@ -26,6 +27,7 @@ struct Session {
   RecordStore store;
   LockedJob locked;
   JobRecord record;
+  TimeBudget budget;  ///< of the hook
 
   [[nodiscard]] Result<void> save() const { return locked.save(record); }
 };

@@ -19,28 +19,32 @@ using namespace std::chrono_literals;
 constexpr auto kLockWait = 1s;
 
 // Whoever has a record looks after the machine. Read under the lock: a prolog that is about to
-// choose that name has it, or waits for us.
-Result<bool> adopt(const RecordStore& store, const std::string& node, const std::string& backend,
-                   std::uint64_t job_id) {
+// choose that name has it, or waits for us until the machine is gone.
+Result<std::optional<LockedJob>> adopt(const RecordStore& store, const std::string& node,
+                                       const std::string& backend, std::uint64_t job_id) {
   auto locked = store.lock_or_create(job_id, kLockWait);
   if (!locked) return std::move(locked).error();
   const auto existing = locked->load();
-  if (!existing || *existing) return false;
+  if (!existing || *existing) return std::optional<LockedJob>{};
   const auto name = machine_name(node, job_id);
   JobRecord record;
   record.job_id = job_id;
   record.node = node;
   record.phase = RecordPhase::ending;
-  record.machine = MachineRecord{backend, name, store.machines_dir() + "/" + name, 0,
-                                 find_machine_cgroup(node, std::nullopt, job_id)};
+  record.machine = MachineRecord{backend,
+                                 name,
+                                 store.machines_dir() + "/" + name,
+                                 0,
+                                 find_machine_cgroup(node, std::nullopt, job_id),
+                                 false};
   if (auto saved = locked->save(record); !saved) return std::move(saved).error();
-  return true;
+  return std::optional<LockedJob>{*std::move(locked)};
 }
 
 bool end_one(const LoadedConfig& loaded, const std::string& node, const std::string& backend,
              std::uint64_t job_id) {
   const RecordStore store{loaded.config.state_dir, node};
-  const auto adopted = adopt(store, node, backend, job_id);
+  auto adopted = adopt(store, node, backend, job_id);
   log_as("reconcile", job_id);
   if (!adopted) {
     log_line(LogLevel::error, adopted.error().message);
@@ -54,7 +58,7 @@ bool end_one(const LoadedConfig& loaded, const std::string& node, const std::str
   input.job.node = node;
   input.lookup = [](std::string_view) { return std::nullopt; };
   input.cancelled = [] { return false; };
-  const int status = run_epilog(without_site_programs(loaded), input);
+  const int status = run_epilog(without_site_programs(loaded), input, **std::move(adopted));
   if (status != 0 || store.knows(job_id)) return false;
   free_leases(loaded.config, job_id);
   return true;

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/stage/machine_end.hpp"
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/job/cgroup.hpp"
+#include "core/job/cgroup_processes.hpp"
+#include "core/log.hpp"
+#include "core/machine/keeper_lock.hpp"
+#include "core/machine/machine_layers.hpp"
+#include "core/machine/machine_plan.hpp"
+#include "core/system/trash.hpp"
+
+namespace cloud {
+namespace {
+
+using namespace std::chrono_literals;
+
+// The most that each step may have of the hook's time.
+constexpr auto kKeeperGrace = 3s;
+constexpr auto kKeeperKill = 5s;
+constexpr auto kKillLimit = 5s;
+constexpr auto kKillAgain = 1s;
+constexpr auto kDestroyLimit = 30s;
+constexpr auto kShutLimit = 3s;
+constexpr auto kGroupsLimit = 5s;
+constexpr auto kRemoveLimit = 5s;
+
+// One that was disabled since, or has left the configuration, still has to clean up.
+std::vector<BackendConfig> backends_for_cleanup(const SiteConfig& config, const std::string& name) {
+  std::vector<BackendConfig> found;
+  for (const auto& backend : config.backends) {
+    if (name.empty() ? backend.enabled : backend.name == name) found.push_back(backend);
+  }
+  if (found.empty() && !name.empty()) {
+    BackendConfig unknown;
+    unknown.name = name;
+    found.push_back(std::move(unknown));
+  }
+  return found;
+}
+
+class MachineEnd {
+ public:
+  explicit MachineEnd(Session& session)
+      : session_{session},
+        machine_{*session.record.machine},
+        ref_{machine_ref(*session.record.machine)} {}
+
+  Result<void> run() {
+    // Before it ends: the mounts end with it, but not for who holds a file of theirs.
+    const auto mounts = keeper_mounts(session_.locked.path(), ref_.cgroup);
+    must("keeper",
+         end_keeper(session_.locked.path(), ref_.cgroup, share(kKeeperGrace), share(kKeeperKill)));
+    open_backends();
+    stop();
+    // Before destroy(): what holds the machine's files open or its mounts busy is gone then.
+    is_dead_ = is_killed(kKillLimit);
+    const bool is_destroyed = destroy();
+    // It may have let go of what held up the others' end.
+    is_dead_ = is_dead_ || is_killed(kKillAgain);
+    must("layers", shut_machine_layers(mounts, ref_.work_dir, share(kShutLimit)));
+    remove_groups();
+    const bool is_removed = remove_folder();
+    // Without a process the machine has nobody who could use its address; without its interfaces,
+    // which go with destroy(), nobody could with it.
+    machine_.disconnected = machine_.disconnected || is_destroyed || is_dead_;
+    if (is_dead_ && is_removed) {
+      session_.record.machine.reset();
+      return session_.save();
+    }
+    if (auto saved = session_.save(); !saved) return saved;
+    return Error{Blame::node, "not all of machine '" + ref_.name + "' is gone: " + left_};
+  }
+
+ private:
+  [[nodiscard]] std::chrono::milliseconds share(std::chrono::milliseconds most) const {
+    return session_.budget.share(most);
+  }
+
+  bool must(const std::string& step, const Result<void>& done) {
+    if (done) return true;
+    log_line(LogLevel::error, "end machine '" + ref_.name + "': " + step + ": " +
+                                  done.error().message + "; going on");
+    return false;
+  }
+
+  void open_backends() {
+    for (const auto& config : backends_for_cleanup(session_.config, machine_.backend)) {
+      // Never cancelled: a clean-up is what a cancellation leads to.
+      auto opened = open_backend(session_.config.backend_dir, config, logging_host({}));
+      if (opened) {
+        backends_.push_back(*std::move(opened));
+      } else {
+        must("without backend '" + config.name + "'", opened.error());
+        has_all_backends_ = false;
+      }
+    }
+  }
+
+  void stop() {
+    if (ref_.cgroup.empty()) return;
+    for (const auto& backend : backends_) {
+      must("stop", backend->stop(ref_, session_.budget.until(session_.config.stop_timeout)));
+    }
+  }
+
+  bool is_killed(std::chrono::milliseconds most) {
+    if (ref_.cgroup.empty()) return true;
+    const auto killed = kill_cgroup(ref_.cgroup, share(most));
+    if (!killed) left_ = killed.error().message;
+    return must("kill", killed);
+  }
+
+  bool destroy() {
+    bool all = has_all_backends_ && !backends_.empty();
+    for (const auto& backend : backends_) {
+      all = must("destroy", backend->destroy(ref_, session_.budget.until(kDestroyLimit))) && all;
+    }
+    return all;
+  }
+
+  void remove_groups() {
+    if (ref_.cgroup.empty()) return;
+    for (const auto& stayed : remove_job_cgroups(ref_.cgroup, share(kGroupsLimit))) {
+      log_line(LogLevel::warn, "the cgroup " + stayed + " could not be removed");
+    }
+  }
+
+  // Also where a process is left: what it has open lives on without a name, and nothing is found by
+  // name any more.
+  bool remove_folder() {
+    const auto removed =
+        remove_or_discard(ref_.work_dir, session_.store.trash_dir(), share(kRemoveLimit), owners());
+    if (!removed) left_ = removed.error().message;
+    return must("folder", removed);
+  }
+
+  // Of a machine whose record was lost, the range is some machine's.
+  [[nodiscard]] TreeOwners owners() const {
+    constexpr std::uint32_t kIdsOfMachine = 65536;
+    const auto& config = session_.config;
+    const bool is_known = machine_.subid_first != 0;
+    return {is_known ? machine_.subid_first : config.subid_first,
+            is_known ? kIdsOfMachine : config.subid_count, session_.record.uid};
+  }
+
+  Session& session_;
+  MachineRecord& machine_;
+  MachineRef ref_;
+  std::vector<std::unique_ptr<Backend>> backends_;
+  bool has_all_backends_ = true;
+  bool is_dead_ = false;
+  std::string left_;
+};
+
+}  // namespace
+
+BackendHost logging_host(std::function<bool()> cancelled) {
+  return {[](int level, const std::string& message) {
+            log_line(level == 0   ? LogLevel::error
+                     : level == 1 ? LogLevel::warn
+                                  : LogLevel::info,
+                     message);
+          },
+          std::move(cancelled)};
+}
+
+Result<void> end_machine(Session& session) {
+  if (!session.record.machine) return {};
+  return MachineEnd{session}.run();
+}
+
+}  // namespace cloud

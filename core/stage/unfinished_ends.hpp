@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Ends of jobs that an epilog began and did not finish: it was killed, or something could not be
+// ended or removed then. Each is noted in `<state_dir>/<node>/unfinished/<job>` before it begins,
+// and whatever hook comes next on the node, for whichever job, goes on with it.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/config/site_config.hpp"
+#include "core/error.hpp"
+#include "core/job/record_store.hpp"
+
+namespace cloud {
+
+class UnfinishedEnds {
+ public:
+  explicit UnfinishedEnds(const RecordStore& store) : folder_{store.unfinished_dir()} {}
+
+  /// A note that cannot be made costs the job nothing: `cloudctl reconcile` finds it all the same.
+  void begin(std::uint64_t job_id) const;
+  void finish(std::uint64_t job_id) const;
+  [[nodiscard]] bool has(std::uint64_t job_id) const;
+  /// What could not be finished is not tried again at once.
+  void note_attempt(std::uint64_t job_id) const;
+  /// The jobs that it is time to try again, as far as time of day tells, which may have been set.
+  /// One failed open(2) or an empty readdir(3) where there are none.
+  [[nodiscard]] std::vector<std::uint64_t> due() const;
+
+ private:
+  [[nodiscard]] std::string note(std::uint64_t job_id) const;
+
+  std::string folder_;
+};
+
+/// In a few seconds at most, what earlier hooks have left on the node: ends of other jobs than
+/// `own`, and the trash.
+void finish_what_is_left(const LoadedConfig& loaded, const std::string& node, std::uint64_t own);
+
+}  // namespace cloud
