@@ -5,6 +5,8 @@
 
 #include <cstdio>
 
+#include "core/system/harmless_text.hpp"
+
 namespace cloud {
 namespace {
 
@@ -48,9 +50,10 @@ int priority_of(LogLevel level) {
 
 std::string quoted(const std::string& text) {
   std::string result = "\"";
-  for (const char c : text) {
+  // Backends, machines and site programs have a say in messages.
+  for (const char c : harmless_line(text)) {
     if (c == '"' || c == '\\') result += '\\';
-    result += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+    result += c;
   }
   return result + "\"";
 }

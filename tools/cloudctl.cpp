@@ -89,9 +89,12 @@ class CommandLine {
         "your environment and in this folder. Ends like the command.");
     auto* console = add_for_job("console", "Attach to the console of a job's machine", [this] {
       return log_only_ ? cloud::print_console(view_, job_id_)
-                       : cloud::attach_console(view_, job_id_);
+                       : cloud::attach_console(view_, job_id_, is_raw_);
     });
     console->add_flag("--log", log_only_, "Print what is kept of what it has printed, and end");
+    console->add_flag("--raw", is_raw_,
+                      "Also of another's machine: all that it prints, as it is, which may steer "
+                      "your terminal");
     console->footer(
         "\nShows the end of what was printed, then goes on. Ctrl-] detaches; the machine goes on.\n"
         "A stdin that is no terminal is sent, and the command ends when the machine has been\n"
@@ -149,6 +152,7 @@ class CommandLine {
   std::uint64_t job_id_ = 0;
   std::vector<std::string> command_;
   bool log_only_ = false;
+  bool is_raw_ = false;
   std::string backend_;
   bool is_manual_ = false;
   cloud::TraceFormat format_ = cloud::TraceFormat::table;

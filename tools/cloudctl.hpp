@@ -45,8 +45,9 @@ enum class TraceFormat { table, perfetto };
 [[nodiscard]] int enter_machine(const NodeView& view, std::uint64_t job_id,
                                 const std::vector<std::string>& command);
 
-/// Connects stdin, stdout and the terminal to the machine's console.
-[[nodiscard]] int attach_console(const NodeView& view, std::uint64_t job_id);
+/// Connects stdin, stdout and the terminal to the machine's console. Where the terminal is not the
+/// machine's user's, what could steer it is filtered out, unless it is asked for raw.
+[[nodiscard]] int attach_console(const NodeView& view, std::uint64_t job_id, bool is_raw);
 
 /// Prints what is kept of what the console has printed.
 [[nodiscard]] int print_console(const NodeView& view, std::uint64_t job_id);

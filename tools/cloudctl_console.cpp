@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "core/machine/console_relay.hpp"
+#include "core/system/harmless_text.hpp"
 #include "core/system/local_socket.hpp"
 #include "core/system/write_all.hpp"
 #include "tools/cloudctl.hpp"
@@ -34,8 +35,8 @@ enum class End { detached, console_gone, input_over, output_gone };
 
 class Conversation {
  public:
-  Conversation(const UniqueFd& console, bool is_terminal)
-      : console_{console.value()}, is_terminal_{is_terminal} {}
+  Conversation(const UniqueFd& console, bool is_terminal, bool is_filtered)
+      : console_{console.value()}, is_terminal_{is_terminal}, is_filtered_{is_filtered} {}
 
   End run() {
     for (;;) {
@@ -68,7 +69,9 @@ class Conversation {
     if (count <= 0) return End::console_gone;
     last_output_ = Clock::now();
     const std::string_view text{buffer.data(), static_cast<std::size_t>(count)};
-    if (!write_all(STDOUT_FILENO, text)) return End::output_gone;
+    const bool is_written = is_filtered_ ? write_all(STDOUT_FILENO, filter_.pass(text))
+                                         : write_all(STDOUT_FILENO, text);
+    if (!is_written) return End::output_gone;
     // Who prints without an end does not hold up the end of the input.
     if (input_ < 0 && last_output_ >= input_ended_ + kQuietLimit) return End::input_over;
     return std::nullopt;
@@ -99,6 +102,8 @@ class Conversation {
 
   int console_;
   bool is_terminal_;
+  bool is_filtered_;
+  HarmlessText filter_;
   int input_ = STDIN_FILENO;  ///< -1 after its end
   Clock::time_point input_ended_;
   Clock::time_point last_output_;
@@ -126,13 +131,18 @@ Result<UniqueFd> open_console(const JobFolder& job) {
                                      : " (" + describe_phase(job.state) + ")")};
 }
 
+// To another's terminal than its user's nothing goes that could steer it.
+bool is_filtered_for(const JobFolder& job) {
+  return ::isatty(STDOUT_FILENO) != 0 && ::geteuid() != job.state.uid;
+}
+
 void say(const char* text, bool is_terminal) {
   std::fprintf(stderr, "%scloudctl: %s\n", is_terminal ? "\r\n" : "", text);
 }
 
 }  // namespace
 
-int attach_console(const NodeView& view, std::uint64_t job_id) {
+int attach_console(const NodeView& view, std::uint64_t job_id, bool is_raw) {
   const auto job = open_job_folder(view, job_id);
   if (!job) return refuse(job.error());
   const auto console = open_console(*job);
@@ -142,11 +152,15 @@ int attach_console(const NodeView& view, std::uint64_t job_id) {
   const bool is_terminal = ::isatty(STDIN_FILENO) != 0;
   std::fprintf(stderr, "cloudctl: the console of %s%s\n", job->state.machine.c_str(),
                is_terminal ? "; Ctrl-] detaches" : "");
+  const bool is_filtered = is_filtered_for(*job) && !is_raw;
+  if (is_filtered) {
+    say("it is another's machine: what could steer your terminal is shown as '?' (--raw)", false);
+  }
   End end{};
   {
     std::optional<RawTerminal> raw;
     if (is_terminal) raw.emplace(STDIN_FILENO);
-    end = Conversation{*console, is_terminal}.run();
+    end = Conversation{*console, is_terminal, is_filtered}.run();
   }
   if (end == End::detached) say("detached; the machine goes on", is_terminal);
   if (end == End::console_gone) say("the console has ended", is_terminal);
@@ -156,9 +170,7 @@ int attach_console(const NodeView& view, std::uint64_t job_id) {
 int print_console(const NodeView& view, std::uint64_t job_id) {
   const auto job = open_job_folder(view, job_id);
   if (!job) return refuse(job.error());
-  // To another's terminal than its user's nothing goes that could steer it.
-  const Printing how{.headline = false,
-                     .harmless = ::isatty(STDOUT_FILENO) != 0 && ::geteuid() != job->state.uid};
+  const Printing how{.headline = false, .harmless = is_filtered_for(*job)};
   auto printed = print_file(console_file(job->dir), how);
   if (printed) return 0;
   if (printed.error().os_errno == ENOENT) {

@@ -8,6 +8,7 @@
 #include "core/job/published_state.hpp"
 #include "core/job/record_store.hpp"
 #include "core/job/trace_events.hpp"
+#include "core/system/harmless_text.hpp"
 #include "tools/cloudctl.hpp"
 
 namespace cloud {
@@ -31,7 +32,8 @@ void print_stages(const JobRecord& record) {
     const bool has_ended = stage.state != StageState::begun;
     const auto took = static_cast<double>(stage.ended_us - stage.begun_us) / 1000;
     std::printf("%-8s %-20s %10s %s\n", stage.list.c_str(), stage.name.c_str(),
-                has_ended ? milliseconds(took).c_str() : "not ended", stage.message.c_str());
+                has_ended ? milliseconds(took).c_str() : "not ended",
+                harmless_line(stage.message).c_str());
   }
 }
 
@@ -47,7 +49,8 @@ int show_status(const NodeView& view) {
     const auto found = store.peek(job_id);
     if (!found) {
       std::printf("%-10llu %s; `cloudctl reconcile` cleans up once the job has ended\n",
-                  static_cast<unsigned long long>(job_id), found.error().message.c_str());
+                  static_cast<unsigned long long>(job_id),
+                  harmless_line(found.error().message).c_str());
     }
     if (!found || !*found) continue;
     const auto& record = **found;
@@ -55,7 +58,7 @@ int show_status(const NodeView& view) {
         "%-10llu %-12s %-6s %-16s %-9s %-15s %s\n", static_cast<unsigned long long>(record.job_id),
         record.user.c_str(), record.request ? record.request->type.c_str() : "-",
         record.request ? record.request->image.c_str() : "-", machine_phase(config, record).c_str(),
-        record.lease ? record.lease->address.c_str() : "-", record.failure.c_str());
+        record.lease ? record.lease->address.c_str() : "-", harmless_line(record.failure).c_str());
   }
   return 0;
 }

@@ -9,8 +9,8 @@ namespace cloud {
 
 struct Printing {
   bool headline = false;  ///< "==> path <==" before it, as tail(1) does
-  /// Control characters other than line ends and tabs become '?', so that what a machine has
-  /// written cannot steer the reader's terminal.
+  /// See core/system/harmless_text.hpp: what a machine has written cannot steer the reader's
+  /// terminal.
   bool harmless = false;
 };
 

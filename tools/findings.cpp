@@ -3,11 +3,13 @@
 
 #include <cstdio>
 
+#include "core/system/harmless_text.hpp"
+
 namespace cloud {
 namespace {
 
 void print(const char* level, const std::string& what, const std::string& text) {
-  std::printf("%-7s %s: %s\n", level, what.c_str(), text.c_str());
+  std::printf("%-7s %s: %s\n", level, harmless_line(what).c_str(), harmless_line(text).c_str());
   std::fflush(stdout);
 }
 

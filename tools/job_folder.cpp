@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "core/stage/job_configuration.hpp"
+#include "core/system/harmless_text.hpp"
 
 namespace cloud {
 
@@ -44,11 +45,11 @@ std::string describe_phase(const PublishedState& state) {
   std::string text{to_string(state.phase)};
   const bool is_over = state.phase == MachinePhase::failed || state.phase == MachinePhase::ended;
   const auto& more = is_over ? state.reason : state.progress;
-  return more.empty() ? text : text + ": " + more;
+  return more.empty() ? text : text + ": " + harmless_line(more);
 }
 
 int refuse(const Error& error) {
-  std::fprintf(stderr, "cloudctl: %s\n", error.message.c_str());
+  std::fprintf(stderr, "cloudctl: %s\n", harmless_line(error.message).c_str());
   return 1;
 }
 

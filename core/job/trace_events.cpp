@@ -43,7 +43,8 @@ std::string to_trace_events(const JobRecord& record) {
     events.push_back(std::move(event));
   }
   const json trace{{"traceEvents", events}, {"displayTimeUnit", "ms"}};
-  return trace.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
+  // In ASCII: messages are others' words, and this may go to a terminal.
+  return trace.dump(1, ' ', true, json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace cloud

@@ -11,6 +11,7 @@
 #include "core/machine/machine_plan.hpp"
 #include "core/system/access_list.hpp"
 #include "core/system/atomic_file.hpp"
+#include "core/system/harmless_text.hpp"
 #include "core/system/program_folder.hpp"
 #include "core/system/tree_removal.hpp"
 #include "core/system/unique_fd.hpp"
@@ -44,8 +45,12 @@ Result<void> Publisher::publish() const {
   if (auto made = make_directories(dir_, 0755); !made) return made;
   // From the beginning: it waits until there is a machine to enter.
   if (auto made = make_access(); !made) return made;
+  // A machine's console, a backend and a site's program have a say in these.
+  auto shown = state_;
+  shown.progress = harmless_line(state_.progress);
+  shown.reason = harmless_line(state_.reason);
   // Not durable: after a crash of the node no reader is left.
-  return write_file(dir_ + "/state", serialize(state_),
+  return write_file(dir_ + "/state", serialize(shown),
                     {.mode = 0400, .owner = {}, .durable = false, .reader = uid_});
 }
 
@@ -70,7 +75,7 @@ void Publisher::log(const std::string& line) const {
   std::tm local{};
   ::localtime_r(&now, &local);
   std::strftime(stamp.data(), stamp.size(), "%Y-%m-%dT%H:%M:%S%z ", &local);
-  const auto text = stamp.data() + line + "\n";
+  const auto text = stamp.data() + harmless_line(line) + "\n";
   // A log line that cannot be written is not worth failing a job for.
   [[maybe_unused]] const auto written = ::write(file.value(), text.data(), text.size());
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/system/atomic_file.hpp"
+#include "core/system/harmless_text.hpp"
 #include "core/system/subprocess.hpp"
 #include "core/system/trusted_path.hpp"
 
@@ -53,7 +54,8 @@ std::string last_line_of(const std::string& file) {
   const auto end = text->find_last_not_of(" \r\n");
   if (end == std::string::npos) return {};
   const auto begin = text->rfind('\n', end);
-  return text->substr(begin + 1, std::min<std::size_t>(end - begin, 300));
+  // It is shown to the job's user, and to root.
+  return harmless_line(text->substr(begin + 1, std::min<std::size_t>(end - begin, 300)));
 }
 
 Error failure_of(const std::string& program, const Outcome& outcome, const StageConfig& stage,
