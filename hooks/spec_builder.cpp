@@ -5,6 +5,7 @@
 
 #include "core/job/cgroup_limits.hpp"
 #include "core/machine/machine_plan.hpp"
+#include "core/machine/mount_source.hpp"
 #include "core/machine/user_account.hpp"
 #include "core/system/atomic_file.hpp"
 
@@ -41,6 +42,7 @@ Result<void> SpecBuilder::add_mounts(MachineSpec& spec) {
     }
     auto source = open_as_user(spec.user, mount.source);
     if (!source) return std::move(source).error();
+    if (auto good = may_be_mounted(source->value(), mount.source); !good) return good;
     mount.source_fd = source->value();
     sources_.push_back(*std::move(source));
     spec.mounts.push_back(std::move(mount));
@@ -64,19 +66,29 @@ Result<void> SpecBuilder::add_mounts(MachineSpec& spec) {
   return {};
 }
 
-// As the user: root reads no file that a user names.
+Result<void> SpecBuilder::may_be_mounted(int source, const std::string& path) {
+  const auto what = "mount source " + path;
+  if (auto foreign = require_foreign_source(source, {config_.state_dir, config_.run_dir}, what);
+      !foreign) {
+    return foreign;
+  }
+  // Each is memory of the node's, and time at every start.
+  const auto mounts = read_file("/proc/self/mountinfo", 16 << 20);
+  if (!mounts) return mounts.error();
+  mount_count_ += count_mounts(*mounts, path_of_descriptor(source));
+  if (mount_count_ > config_.mounts_max) {
+    return Error{Blame::user, what + ": with it the machine would have " +
+                                  std::to_string(mount_count_) + " mounts, and the site allows " +
+                                  std::to_string(config_.mounts_max) +
+                                  " (cloud.mounts_max): choose folders with fewer file systems "
+                                  "below them"};
+  }
+  return {};
+}
+
 Result<std::string> SpecBuilder::read_user_data(const MachineUser& user) const {
   constexpr std::size_t kUserDataMax = 64 << 10;
-  const auto& path = record_.request->user_data;
-  const auto file = open_as_user(user, path, "--cloud-user-data");
-  if (!file) return file.error();
-  struct stat status {};
-  if (::fstat(file->value(), &status) != 0 || !S_ISREG(status.st_mode)) {
-    return Error{Blame::user, "--cloud-user-data: " + path + " is no regular file"};
-  }
-  auto text = read_file("/proc/self/fd/" + std::to_string(file->value()), kUserDataMax);
-  if (!text) return Error{Blame::user, "--cloud-user-data: " + text.error().message};
-  return text;
+  return read_as_user(user, record_.request->user_data, "--cloud-user-data:", kUserDataMax);
 }
 
 }  // namespace cloud

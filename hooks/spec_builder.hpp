@@ -26,12 +26,14 @@ class SpecBuilder {
 
  private:
   [[nodiscard]] Result<void> add_mounts(MachineSpec& spec);
+  [[nodiscard]] Result<void> may_be_mounted(int source, const std::string& path);
   [[nodiscard]] Result<std::string> read_user_data(const MachineUser& user) const;
 
   const SiteConfig& config_;
   const JobRecord& record_;
   std::uint64_t memory_mb_;
   std::vector<UniqueFd> sources_;
+  std::size_t mount_count_ = 0;  ///< of the copies of all sources
 };
 
 }  // namespace cloud

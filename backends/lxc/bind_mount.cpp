@@ -9,6 +9,7 @@
 #include <spank-cloud/image_file.hpp>
 #include <spank-cloud/mount_tree.hpp>
 #include <string>
+#include <vector>
 
 #include "backends/lxc/rootfs.hpp"
 
@@ -42,8 +43,12 @@ void make_targets(int root, const cloud_machine_spec& spec) {
 }  // namespace
 
 void bind_mounts(int root, const cloud_machine_spec& spec) {
+  const auto order = sdk::mounts_in_order(spec);
+  std::vector<Descriptor> trees;
+  for (const auto* mount : order) trees.push_back(sdk::clone_mount(*mount));
   make_targets(root, spec);
-  for (const auto* mount : sdk::mounts_in_order(spec)) {
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const auto* mount = order[i];
     const auto what = text_of(*mount);
     const Descriptor target{open_in_root(root, mount->target, O_PATH)};
     struct stat status {};
@@ -56,9 +61,7 @@ void bind_mounts(int root, const cloud_machine_spec& spec) {
     if (S_ISDIR(status.st_mode) != directory) {
       throw Failure{CLOUD_E_REQUEST, what + ": one is a folder and the other is a file"};
     }
-    std::uint64_t attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
-    if (mount->read_only != 0) attributes |= MOUNT_ATTR_RDONLY;
-    mount_tree(mount->source_fd, target.value(), attributes, what);
+    sdk::attach_tree(trees[i], target.value(), what);
   }
 }
 

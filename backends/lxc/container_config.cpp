@@ -70,7 +70,9 @@ Items container_config(const cloud_machine_spec& spec, const ContainerPlan& plan
       {"lxc.cap.drop", "mac_admin mac_override sys_module sys_rawio sys_time"},
       {"lxc.mount.auto",
        plan.systemd ? "proc:mixed sys:mixed cgroup:mixed" : "proc:mixed sys:mixed"},
-      {"lxc.mount.entry", "tmpfs dev/shm tmpfs rw,nosuid,nodev,mode=1777,create=dir 0 0"},
+      // Not one of liblxc's making: the end of the job empties it
+      // (core/machine/machine_layers.hpp).
+      {"lxc.mount.entry", work_dir + "/shm dev/shm none bind,rw,nosuid,nodev,create=dir 0 0"},
       {"lxc.mount.entry",
        "mqueue dev/mqueue mqueue rw,nosuid,nodev,noexec,optional,create=dir 0 0"},
       {"lxc.cgroup.relative", plan.relative_cgroup ? "1" : "0"},

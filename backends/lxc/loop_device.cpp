@@ -7,15 +7,16 @@
 
 #include <cerrno>
 #include <spank-cloud/backend.hpp>
+#include <spank-cloud/base/trusted_path.hpp>
 #include <spank-cloud/base/uninterrupted.hpp>
 
 namespace cloud::lxc {
 
 using sdk::system_failure;
 
-LoopDevice attach_loop_device(const std::string& file) {
-  const Descriptor image{uninterrupted([&] { return ::open(file.c_str(), O_RDONLY | O_CLOEXEC); })};
-  if (!image) throw system_failure(CLOUD_E_CONFIG, "open image " + file, errno);
+LoopDevice attach_loop_device(int file, const std::string& name) {
+  const Descriptor image{uninterrupted([&] { return open_for_reading(file); })};
+  if (!image) throw system_failure(CLOUD_E_CONFIG, "open image " + name, errno);
   const Descriptor control{::open("/dev/loop-control", O_RDWR | O_CLOEXEC)};
   if (!control) throw system_failure(CLOUD_E_NODE, "open /dev/loop-control", errno);
   // Somebody else may take the free device between the two calls.

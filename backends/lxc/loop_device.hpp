@@ -13,7 +13,8 @@ struct LoopDevice {
   Descriptor device;  ///< the device frees itself when this and its last mount are gone
 };
 
-/// A read-only loop device over a file. Throws sdk::Failure (CLOUD_E_NODE).
-[[nodiscard]] LoopDevice attach_loop_device(const std::string& file);
+/// A read-only loop device over the file that an O_PATH descriptor stands for; `name` is for
+/// messages. Throws sdk::Failure (CLOUD_E_NODE).
+[[nodiscard]] LoopDevice attach_loop_device(int file, const std::string& name);
 
 }  // namespace cloud::lxc

@@ -20,6 +20,7 @@
 #include "backends/lxc/bind_mount.hpp"
 #include "backends/lxc/bridge.hpp"
 #include "backends/lxc/container_config.hpp"
+#include "backends/lxc/image.hpp"
 #include "backends/lxc/image_files.hpp"
 #include "backends/lxc/init_process.hpp"
 #include "backends/lxc/rootfs.hpp"
@@ -135,51 +136,6 @@ bool has_apparmor() {
   return file.get() == 'Y';
 }
 
-void require_root_only(const fs::path& path) {
-  struct stat status {};
-  if (::lstat(path.c_str(), &status) != 0) {
-    throw system_failure(CLOUD_E_CONFIG, "image " + path.string(), errno);
-  }
-  const bool is_sticky_folder = S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX) != 0;
-  if (status.st_uid != 0 || ((status.st_mode & 022) != 0 && !is_sticky_folder)) {
-    throw Failure{CLOUD_E_CONFIG,
-                  "image: " + path.string() +
-                      " shall belong to root and be writable by root only (chown root "
-                      "and chmod go-w)"};
-  }
-}
-
-void check_image(const cloud_image& image) {
-  std::error_code problem;
-  const auto path = fs::canonical(image.path, problem);
-  if (problem) {
-    throw Failure{
-        CLOUD_E_CONFIG,
-        "image '" + std::string{image.name} + "' at " + image.path + ": " + problem.message(),
-        problem.value()};
-  }
-  for (auto part = path; part != part.root_path(); part = part.parent_path())
-    require_root_only(part);
-  if (std::string_view{image.format} == "squashfs") {
-    std::ifstream file{path, std::ios::binary};
-    std::string magic(4, '\0');
-    if (!file.read(magic.data(), 4) || magic != "hsqs") {
-      throw Failure{CLOUD_E_CONFIG, "image '" + std::string{image.name} + "': " + path.string() +
-                                        " is no squashfs file"};
-    }
-    return;
-  }
-  if (!fs::is_directory(path)) {
-    throw Failure{CLOUD_E_CONFIG,
-                  "image '" + std::string{image.name} + "': " + path.string() + " is no folder"};
-  }
-  const auto has = [&](const char* name) { return fs::exists(fs::symlink_status(path / name)); };
-  if (!has("bin") && !has("sbin") && !has("usr")) {
-    throw Failure{CLOUD_E_CONFIG, "image '" + std::string{image.name} + "': " + path.string() +
-                                      " holds no root file system (no bin, sbin or usr)"};
-  }
-}
-
 class LxcBackend {
  public:
   LxcBackend(Host host, Settings settings)
@@ -211,7 +167,7 @@ class LxcBackend {
 
   void prepare(const cloud_machine_spec& spec) {
     require_kernel_features();
-    check_image(*spec.image);
+    (void)open_image(*spec.image);
     if (spec.network != nullptr) {
       if (!is_bridge(spec.network->bridge)) {
         throw Failure{CLOUD_E_NODE, "bridge '" + std::string{spec.network->bridge} +

@@ -13,6 +13,7 @@
 #include <spank-cloud/base/uninterrupted.hpp>
 #include <spank-cloud/image_file.hpp>
 
+#include "backends/lxc/image.hpp"
 #include "backends/lxc/loop_device.hpp"
 
 namespace cloud::lxc {
@@ -34,16 +35,19 @@ void make_layer_folder(const std::string& path, std::uint32_t owner) {
   }
 }
 
-// A copy of the mount at `path`, read-only and with the machine's ids, mounted at `target`.
-void mount_mapped(const std::string& path, const std::string& target, const cloud_image& image,
+// A copy of the mount that `source` stands for, or where that is a mount point what is mounted
+// there, read-only and with the machine's ids, mounted at `target`.
+void mount_mapped(int source, const std::string& target, const cloud_image& image,
                   int user_namespace) {
   const auto clone = [&] {
-    return ::syscall(SYS_open_tree, -1, path.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    return ::syscall(SYS_open_tree, source, "",
+                     AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
   };
   const Descriptor tree{static_cast<int>(uninterrupted(clone))};
   if (!tree) throw system_failure(CLOUD_E_CONFIG, "open image " + std::string{image.path}, errno);
   mount_attr attributes{};
   attributes.attr_set = MOUNT_ATTR_IDMAP | MOUNT_ATTR_RDONLY;
+  attributes.propagation = MS_PRIVATE;
   attributes.userns_fd = static_cast<__u64>(user_namespace);
   if (::syscall(SYS_mount_setattr, tree.value(), "", AT_EMPTY_PATH, &attributes,
                 sizeof attributes) != 0) {
@@ -64,15 +68,27 @@ void mount_mapped(const std::string& path, const std::string& target, const clou
 
 void mount_image(const cloud_machine_spec& spec, const std::string& lower, int user_namespace) {
   const auto& image = *spec.image;
+  const auto source = open_image(image);
   if (std::string_view{image.format} != "squashfs") {
-    mount_mapped(image.path, lower, image, user_namespace);
+    mount_mapped(source.value(), lower, image, user_namespace);
     return;
   }
-  const auto loop = attach_loop_device(image.path);
+  const auto loop = attach_loop_device(source.value(), image.path);
   if (::mount(loop.path.c_str(), lower.c_str(), "squashfs", MS_RDONLY | MS_NODEV, nullptr) != 0) {
     throw system_failure(CLOUD_E_CONFIG, "mount squashfs image " + std::string{image.path}, errno);
   }
-  mount_mapped(lower, lower, image, user_namespace);
+  const Descriptor mounted{::open(lower.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
+  if (!mounted) throw system_failure(CLOUD_E_NODE, "open " + lower, errno);
+  mount_mapped(mounted.value(), lower, image, user_namespace);
+}
+
+// The machine's /dev/shm.
+void mount_shared_memory(const std::string& path) {
+  make_folder(path, 0755);
+  constexpr unsigned long kFlags = MS_NOSUID | MS_NODEV;
+  if (::mount("tmpfs", path.c_str(), "tmpfs", kFlags, "mode=1777") != 0) {
+    throw system_failure(CLOUD_E_NODE, "mount a tmpfs at " + path, errno);
+  }
 }
 
 // Fails with EXDEV where the path leads into something that is mounted on the overlay.
@@ -101,6 +117,7 @@ Descriptor mount_rootfs(const cloud_machine_spec& spec, const WritableLayer& lay
       throw system_failure(CLOUD_E_NODE, "mount a tmpfs of " + layer.size + " bytes", errno);
     }
   }
+  mount_shared_memory(work_dir + "/shm");
   make_layer_folder(layers + "/upper", spec.subid_first);
   make_layer_folder(layers + "/work", spec.subid_first);
   const auto options =

@@ -4,14 +4,21 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/openat2.h>
+#include <poll.h>
 #include <pwd.h>
+#include <signal.h>
 #include <sys/fsuid.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <chrono>
+#include <cstring>
 #include <spank-cloud/base/uninterrupted.hpp>
 #include <vector>
 
@@ -117,6 +124,106 @@ Result<UniqueFd> open_as_user(const MachineUser& user, const std::string& path,
     return os_error(Blame::user, what + " " + path, errno);
   }
   return file;
+}
+
+namespace {
+
+// What the reading process says first: 0 and then the text, or why there is none.
+enum class Refusal : int { none = 0, not_regular = -1, too_long = -2 };
+
+// JUSTIFICATION: a process that has only ever the user's rights on that file, so that no question
+// of the kernel's, at the opening or at the reading, is answered with root's. Nobody can trace it,
+// as it is undumpable. Only async-signal-safe calls: raw ones, as glibc's wrappers would change the
+// ids of all threads of the caller's copy.
+[[noreturn]] void read_in_child(const MachineUser& user, const char* path, std::size_t limit,
+                                char* buffer, int pipe) {
+  const auto say = [&](int problem) {
+    [[maybe_unused]] const auto written = ::write(pipe, &problem, sizeof problem);
+    if (problem != 0) ::_exit(1);
+  };
+  if (::syscall(SYS_setgroups, user.groups.size(), user.groups.data()) != 0 ||
+      ::syscall(SYS_setresgid, user.gid, user.gid, user.gid) != 0 ||
+      ::syscall(SYS_setresuid, user.uid, user.uid, user.uid) != 0) {
+    say(errno);
+  }
+  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  open_how how{};
+  how.flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+  how.resolve = RESOLVE_NO_MAGICLINKS;
+  const int file = static_cast<int>(::syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how));
+  struct stat status {};
+  if (file < 0 || ::fstat(file, &status) != 0) say(errno);
+  if (!S_ISREG(status.st_mode)) say(static_cast<int>(Refusal::not_regular));
+  std::size_t size = 0;
+  while (size <= limit) {
+    const auto count = ::read(file, buffer + size, limit + 1 - size);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) say(errno);
+    if (count == 0) break;
+    size += static_cast<std::size_t>(count);
+  }
+  if (size > limit) say(static_cast<int>(Refusal::too_long));
+  say(0);
+  for (std::size_t sent = 0; sent < size;) {
+    const auto count = ::write(pipe, buffer + sent, size - sent);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) ::_exit(1);
+    sent += static_cast<std::size_t>(count);
+  }
+  ::_exit(0);
+}
+
+// All that comes until the other end is closed, or the time is over; whether it was.
+bool read_all(int pipe, std::chrono::milliseconds limit, std::string& text) {
+  const auto deadline = std::chrono::steady_clock::now() + limit;
+  std::array<char, 16384> buffer{};
+  for (;;) {
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    if (!is_ready_within(pipe, POLLIN, left)) return false;
+    const auto count = uninterrupted([&] { return ::read(pipe, buffer.data(), buffer.size()); });
+    if (count <= 0) return count == 0;
+    text.append(buffer.data(), static_cast<std::size_t>(count));
+  }
+}
+
+}  // namespace
+
+Result<std::string> read_as_user(const MachineUser& user, const std::string& path,
+                                 const std::string& what, std::size_t limit) {
+  // Of a file system that hangs, or is the user's own (FUSE).
+  constexpr std::chrono::seconds kLimit{10};
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return os_error(Blame::node, "make a pipe", errno);
+  const UniqueFd read_end{ends[0]};
+  UniqueFd write_end{ends[1]};
+  std::vector<char> buffer(limit + 1);
+  const pid_t reader = ::fork();
+  if (reader < 0) return os_error(Blame::node, "fork", errno);
+  if (reader == 0) read_in_child(user, path.c_str(), limit, buffer.data(), write_end.value());
+  write_end.reset();
+  std::string answer;
+  const bool is_whole = read_all(read_end.value(), kLimit, answer);
+  // One that waits for the user's own file system may stay; it is nobody's to wait for.
+  ::kill(reader, SIGKILL);
+  if (is_whole) uninterrupted([&] { return ::waitpid(reader, nullptr, 0); });
+  const auto name = what + " " + path;
+  if (!is_whole) {
+    return Error{Blame::user, name + " could not be read in " + std::to_string(kLimit.count()) +
+                                  " s: choose a file on a file system that answers"};
+  }
+  int problem = EIO;
+  if (answer.size() >= sizeof problem) std::memcpy(&problem, answer.data(), sizeof problem);
+  switch (problem) {
+    case static_cast<int>(Refusal::none):
+      return answer.substr(sizeof problem);
+    case static_cast<int>(Refusal::not_regular):
+      return Error{Blame::user, name + " is no regular file"};
+    case static_cast<int>(Refusal::too_long):
+      return Error{Blame::user, name + " is longer than " + std::to_string(limit) + " bytes"};
+    default:
+      return os_error(Blame::user, name, problem);
+  }
 }
 
 }  // namespace cloud

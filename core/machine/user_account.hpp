@@ -19,4 +19,9 @@ namespace cloud {
 [[nodiscard]] Result<UniqueFd> open_as_user(const MachineUser& user, const std::string& path,
                                             const std::string& what = "mount source");
 
+/// Reads a regular file of at most `limit` bytes as the user, in a process that is the user's from
+/// the opening to the end: what the kernel shows to root alone it does not show then. Blame::user.
+[[nodiscard]] Result<std::string> read_as_user(const MachineUser& user, const std::string& path,
+                                               const std::string& what, std::size_t limit);
+
 }  // namespace cloud
