@@ -16,6 +16,8 @@ namespace cloud {
 namespace {
 
 constexpr const char* kFolder = CLOUD_RUN_DIR "/records";
+// Root's alone: who has a machine on this node is not for everybody to know.
+constexpr const char* kJobs = "/jobs";
 
 constexpr const char* kStates = "/state_dir";
 constexpr const char* kPublished = "/run_dir";
@@ -41,12 +43,25 @@ JobLocator::JobLocator(const std::string& config_file, const std::string& node)
     : folder_{std::string{kFolder} + "/" + node.substr(0, 54) + flattened(config_file)} {}
 
 std::string JobLocator::link(std::uint64_t job_id) const {
+  return folder_ + kJobs + "/" + std::to_string(job_id);
+}
+
+std::string JobLocator::earlier_link(std::uint64_t job_id) const {
   return folder_ + "/" + std::to_string(job_id);
+}
+
+Result<void> JobLocator::make_folder() const {
+  if (auto made = make_directories(folder_, 0755); !made) return made;
+  // An earlier release let everybody list it, and kept the jobs' links in it.
+  for (const auto& folder : {std::string{kFolder}, folder_}) {
+    if (::chmod(folder.c_str(), 0711) != 0) return os_error(Blame::node, "chmod " + folder, errno);
+  }
+  return make_directories(folder_ + kJobs, 0700);
 }
 
 Result<void> JobLocator::remember(std::uint64_t job_id, const std::string& job_path) const {
   const auto path = link(job_id);
-  if (auto made = make_directories(folder_, 0755); !made) return made;
+  if (auto made = make_folder(); !made) return made;
   if (::unlink(path.c_str()) == 0 || errno == ENOENT) {
     if (::symlink(job_path.c_str(), path.c_str()) == 0) return {};
   }
@@ -55,6 +70,7 @@ Result<void> JobLocator::remember(std::uint64_t job_id, const std::string& job_p
 
 std::optional<std::string> JobLocator::find(std::uint64_t job_id) const {
   auto target = target_of(link(job_id));
+  if (target.empty()) target = target_of(earlier_link(job_id));
   struct stat status {};
   if (target.empty() || ::stat(target.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) {
     return std::nullopt;
@@ -64,6 +80,7 @@ std::optional<std::string> JobLocator::find(std::uint64_t job_id) const {
 
 void JobLocator::forget(std::uint64_t job_id) const {
   ::unlink(link(job_id).c_str());
+  ::unlink(earlier_link(job_id).c_str());
 }
 
 void JobLocator::remember_folders(const Folders& folders) const {
@@ -72,7 +89,7 @@ void JobLocator::remember_folders(const Folders& folders) const {
     const auto path = folder_ + name;
     if (target_of(path) == *target) continue;
     // Two prologs at once write the same.
-    if (!make_directories(folder_, 0755)) return;
+    if (!make_folder()) return;
     const auto fresh = path + "." + std::to_string(::getpid());
     if (::symlink(target->c_str(), fresh.c_str()) != 0 ||
         ::rename(fresh.c_str(), path.c_str()) != 0) {

@@ -11,8 +11,8 @@ namespace cloud {
 
 /// Where the records of the jobs with a machine are, known without the configuration that says so:
 /// it may be unreadable, or name another folder, when a job ends. Links below CLOUD_RUN_DIR, the
-/// folder that the package was built for, one a job; so they are gone after a reboot, when
-/// `cloudctl reconcile` looks after what is left.
+/// folder that the package was built for, one a job, which root alone can list; so they are gone
+/// after a reboot, when `cloudctl reconcile` looks after what is left.
 class JobLocator {
  public:
   /// Of one configuration file and node: several slurmd of a host may use other ones.
@@ -32,6 +32,9 @@ class JobLocator {
 
  private:
   [[nodiscard]] std::string link(std::uint64_t job_id) const;
+  /// Where releases before 0.2 had it: jobs may run on while the node is upgraded.
+  [[nodiscard]] std::string earlier_link(std::uint64_t job_id) const;
+  [[nodiscard]] Result<void> make_folder() const;
 
   std::string folder_;
 };

@@ -2,6 +2,7 @@
 #include "core/machine/publisher.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -42,7 +43,7 @@ Publisher::Publisher(const SiteConfig& config, const JobRecord& record)
 }
 
 Result<void> Publisher::publish() const {
-  if (auto made = make_directories(dir_, 0755); !made) return made;
+  if (auto made = make_folder(); !made) return made;
   // From the beginning: it waits until there is a machine to enter.
   if (auto made = make_access(); !made) return made;
   // A machine's console, a backend and a site's program have a say in these.
@@ -52,6 +53,20 @@ Result<void> Publisher::publish() const {
   // Not durable: after a crash of the node no reader is left.
   return write_file(dir_ + "/state", serialize(shown),
                     {.mode = 0400, .owner = {}, .durable = false, .reader = uid_});
+}
+
+// Who has a machine here is for root to know, and for that user: nobody else can list the jobs'
+// folders, or look at the owners of what is in one.
+Result<void> Publisher::make_folder() const {
+  if (auto made = make_directories(dir_, 0711); !made) return made;
+  const auto jobs = dir_.substr(0, dir_.rfind('/'));
+  // An earlier release let everybody list it.
+  if (::chmod(jobs.c_str(), 0711) != 0) return os_error(Blame::node, "chmod " + jobs, errno);
+  const UniqueFd folder{::open(dir_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
+  if (!folder) return os_error(Blame::node, "open " + dir_, errno);
+  auto set = set_mode_with_reader(folder.value(), 0700, uid_);
+  if (!set) return std::move(set).error().within(dir_);
+  return {};
 }
 
 Result<void> Publisher::make_access() const {

@@ -10,9 +10,10 @@
 
 namespace cloud {
 
-/// Writes what the job's user may read of the job's machine: state, access and log. Folder and
-/// files are root's: a user who could change them would have a say in what root and other programs
-/// read and run, and room in a file system that the node needs.
+/// Writes what the job's user may read of the job's machine: state, access and log, in a folder
+/// that nobody else can look into. Folder and files are root's: a user who could change them would
+/// have a say in what root and other programs read and run, and room in a file system that the node
+/// needs.
 class Publisher {
  public:
   Publisher(const SiteConfig& config, const JobRecord& record);
@@ -28,6 +29,7 @@ class Publisher {
   [[nodiscard]] Result<void> remove() const;
 
  private:
+  [[nodiscard]] Result<void> make_folder() const;
   [[nodiscard]] Result<void> make_access() const;
 
   std::string dir_;
