@@ -78,7 +78,7 @@ names_in() { sort -u $1 | grep -cx "$NODE-[0-9]*"; }
 ends_well_after() {
   local own
   machine lxc
-  own=$(compgen -G "/run/spank-cloud/records/$NODE*/$job")
+  own=$(compgen -G "/run/spank-cloud/records/$NODE*/jobs/$job")
   "$@"
   end_jobs "$job"
   node_is_clean
