@@ -166,10 +166,15 @@ Verdict ssh(Bench& bench) {
   const BootSigns signs{[] { return false; }, [] { return Result<void>{}; },
                         [] { return std::uint64_t{1}; }, [] { return std::string{}; },
                         [](const std::string&) {}};
-  const auto identity = SshIdentity::make(user, trial->spec.subid_first);
-  if (!identity) return identity.error();
-  BootWatch watch{target, identity->credentials(), signs, {far_deadline(bench), bench.boot_limit}};
-  if (auto in = watch.wait_for(ReadyLevel::ssh); !in) return in;
+  const auto came_in = [&]() -> Result<void> {
+    // What it needs of the node ends with it: after destroy() it would be taken for the machine's.
+    const auto identity = SshIdentity::make(user, trial->spec.subid_first);
+    if (!identity) return identity.error();
+    BootWatch watch{
+        target, identity->credentials(), signs, {far_deadline(bench), bench.boot_limit}};
+    return watch.wait_for(ReadyLevel::ssh);
+  }();
+  if (!came_in) return came_in;
   const auto expected =
       trial->spec.hostname + "\n" + std::to_string(user.uid) + "\n" + bench.site->mounted_text();
   // Tried and not asked: busybox's test(1) looks at the file's mode alone.
