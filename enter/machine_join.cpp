@@ -44,15 +44,15 @@ Result<void> take_groups(const TaskIdentity& identity) {
 
 Result<void> drop_to(const TaskIdentity& identity) {
   if (identity.uid == 0) return Error{Blame::internal, "a task of root's in a machine"};
-  // The step's, which is root's, would stay open to who possesses it.
-  if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) < 0 && errno != ENOSYS) {
-    return os_error(Blame::node, "leave root's keyring", errno);
-  }
   if (::setresuid(identity.uid, identity.uid, identity.uid) != 0) {
     return os_error(Blame::node,
                     "become the job's user in the machine (its user namespace has no map for uid " +
                         std::to_string(identity.uid) + ")",
                     errno);
+  }
+  // The step's is root's, and would stay open to who possesses it; this one is the user's own.
+  if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) < 0 && errno != ENOSYS) {
+    return os_error(Blame::node, "leave root's keyring", errno);
   }
   // The uid that we had is nobody's in the machine, so the kernel has not taken them with it.
   ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);

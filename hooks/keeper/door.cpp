@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hooks/keeper/door.hpp"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -40,6 +41,10 @@ Result<Door> Door::open(const std::string& dir, uid_t uid, std::string cgroup) {
   auto listener = listen_at(dir, kName);
   if (!listener) return std::move(listener).error();
   made.listener_ = *std::move(listener);
+  // Who has gone again by the time that we look must not make the keeper wait for the next one.
+  if (::fcntl(made.listener_.value(), F_SETFL, O_NONBLOCK) != 0) {
+    return os_error(Blame::node, "listen at the door of " + dir, errno);
+  }
   const auto path = dir + "/" + kName;
   if (::chmod(path.c_str(), 0600) != 0 || ::chown(path.c_str(), uid, 0) != 0) {
     return os_error(Blame::node, "change the owner of " + path, errno);
