@@ -108,7 +108,11 @@ std::optional<HandOver> take_over(int socket) {
         taken.task = *std::move(task);
         return taken;
       }
-      default:
+      case FrameKind::go:
+      case FrameKind::joined:
+      case FrameKind::refused:
+      case FrameKind::signal:
+      case FrameKind::ended:
         return std::nullopt;
     }
   }
