@@ -2,15 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 
 #include "core/error.hpp"
 #include "core/machine/spec.hpp"
 #include "core/system/subprocess.hpp"
-
-namespace cloud::sdk {
-class UserNamespace;
-}
+#include "core/system/unique_fd.hpp"
 
 namespace cloud {
 
@@ -21,10 +17,6 @@ namespace cloud {
 class SshIdentity {
  public:
   [[nodiscard]] static Result<SshIdentity> make(const MachineUser& user, std::uint32_t subid_first);
-  SshIdentity(SshIdentity&&) noexcept;
-  SshIdentity& operator=(SshIdentity&&) noexcept;
-  ~SshIdentity();
-
   /// Valid as long as this is.
   [[nodiscard]] const Credentials& credentials() const noexcept { return credentials_; }
 
@@ -32,9 +24,9 @@ class SshIdentity {
   [[nodiscard]] static std::uint32_t group(std::uint32_t subid_first);
 
  private:
-  SshIdentity(std::unique_ptr<sdk::UserNamespace> made, Credentials credentials);
+  SshIdentity(UniqueFd user_namespace, Credentials credentials);
 
-  std::unique_ptr<sdk::UserNamespace> namespace_;
+  UniqueFd namespace_;
   Credentials credentials_;
 };
 
