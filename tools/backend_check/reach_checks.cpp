@@ -124,10 +124,15 @@ Result<Life> live(const Trial& trial, Watch& watch, const Worker& intruder, Subj
   cloud_machine_info info{};
   if (auto done = must(subject.info(trial.ref(), info)); !done) return std::move(done).error();
   watch.runs = true;
-  auto machine = trial.processes(info);
-  std::erase_if(machine, [&](const auto& process) { return process.pid == intruder.pid(); });
-  Life life{owner_with_an_account(machine, trial.spec.user), !machine.empty()};
+  const auto look = [&] {
+    auto machine = trial.processes(info);
+    std::erase_if(machine, [&](const auto& process) { return process.pid == intruder.pid(); });
+    return Life{owner_with_an_account(machine, trial.spec.user), !machine.empty()};
+  };
+  auto life = look();
   let_it_try(watch);
+  // One of its processes may have become another's only now.
+  if (life.fault.empty()) life = look();
   if (auto done = trial.destroy(subject); !done) return std::move(done).error();
   return life;
 }

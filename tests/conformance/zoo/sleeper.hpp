@@ -133,10 +133,15 @@ class Sleeper {
   fs::path registry_;
 
  private:
-  // Remembered and placed before it does anything.
+  // Remembered and placed before it does anything, and asleep when this returns: what a check sees
+  // of it does not depend on how busy the host is.
   void spawn(const cloud_machine_spec& spec) {
     int ends[2];
+    int asleep[2];  // is closed when the program is executed
     if (::pipe2(ends, O_CLOEXEC) != 0) throw Failure{CLOUD_E_NODE, "pipe", errno};
+    if (::pipe2(asleep, O_CLOEXEC) != 0) throw Failure{CLOUD_E_NODE, "pipe", errno};
+    const cloud::sdk::Descriptor is_asleep{asleep[0]};
+    cloud::sdk::Descriptor until_asleep{asleep[1]};
     const cloud::sdk::Descriptor go{ends[0]};
     cloud::sdk::Descriptor say{ends[1]};
     const pid_t pid = ::fork();
@@ -154,6 +159,10 @@ class Sleeper {
     std::ofstream{std::string{spec.work_dir} + "/process"} << pid << ' ' << Sleep::stat_of(pid, 22)
                                                            << '\n';
     if (::write(ends[1], "g", 1) != 1) throw Failure{CLOUD_E_NODE, "write", errno};
+    until_asleep = cloud::sdk::Descriptor{};
+    char nothing = 0;
+    while (::read(is_asleep.value(), &nothing, 1) < 0 && errno == EINTR) {
+    }
   }
 };
 
