@@ -53,10 +53,12 @@ bool end_domain_or_say(const cloud_machine_ref& ref, const MachineKnowers& knowe
   }
 }
 
+// Also where the time is up, a process that is killed is given a moment to die of it.
 void end_qemu(const cloud_machine_ref& ref, Deadline deadline) {
-  if (const auto stays = end_processes(leftovers(ref.work_dir, ref.name), deadline); stays != 0) {
-    throw Failure{CLOUD_E_NODE, "QEMU, process " + std::to_string(stays) + " of machine '" +
-                                    ref.name + "', does not die"};
+  const Deadline end{std::max(deadline.nanoseconds(), in_seconds(1).nanoseconds())};
+  if (const auto stays = end_processes(leftovers(ref.work_dir, ref.name), end); stays != 0) {
+    throw Failure{CLOUD_E_TIMEOUT, "QEMU, process " + std::to_string(stays) + " of machine '" +
+                                       ref.name + "', has been killed and is still there"};
   }
 }
 
