@@ -77,7 +77,7 @@ doctor_finds() {
 
 @test "programs beside each other, and of different versions" {
   mkdir "$OTHER"
-  cp "$LIBEXEC"/{enter,keeper,prolog,epilog} "$OTHER/"
+  cp "$LIBEXEC"/{enter,escort,keeper,prolog,epilog} "$OTHER/"
   run cloudctl doctor --libexec "$OTHER"
   assert_output --partial "0.1.0 are in $OTHER"
   printf '#!/bin/sh\necho 0.0.9\n' >"$OTHER/enter"
