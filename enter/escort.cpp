@@ -4,13 +4,15 @@
 // nobody who could log in, and it is the job's user from then on: as root it reads nothing that the
 // user says but one word, and whom it takes is what the kernel says of the process that asked.
 //
-//   escort --dir DIR                              for the process that started it: a step's task
-//   escort --dir DIR --for PID --cgroup GROUP     for another, in that group: `cloudctl enter`
+//   escort --dir DIR --job ID --uid UID                              for who started it: a step's
+//   task escort --dir DIR --job ID --uid UID --for PID --cgroup GROUP     for another, in that
+//   group
 //
 // Descriptor 3 is the connection to `enter`. It is started by the SPANK plugin in the task's own
 // process before that becomes the user's, and by the keeper.
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <syslog.h>
@@ -18,9 +20,11 @@
 
 #include <array>
 #include <charconv>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
+#include <spank-cloud/base/trusted_path.hpp>
 #include <string>
 #include <string_view>
 
@@ -38,9 +42,13 @@ using namespace cloud;
 
 constexpr int kConnection = 3;
 constexpr int kNotStarted = 125;
+constexpr unsigned kRootSeconds =
+    30;  ///< that it is root after it was asked; milliseconds are usual
 
 struct Order {
-  std::string dir;     ///< of the job's published state
+  std::string dir;  ///< of the job's published state
+  std::uint64_t job_id = 0;
+  uid_t uid = 0;       ///< the job's user
   pid_t asker = 0;     ///< for whom
   std::string cgroup;  ///< "" for the asker's own groups
 };
@@ -53,9 +61,13 @@ std::optional<Order> order_of(int argc, char** argv) {
     const std::string_view value{argv[i + 1]};
     if (option == "--dir") order.dir = value;
     if (option == "--cgroup") order.cgroup = value;
-    if (option == "--for") std::from_chars(value.data(), value.data() + value.size(), order.asker);
+    const auto* end = value.data() + value.size();
+    if (option == "--job") std::from_chars(value.data(), end, order.job_id);
+    if (option == "--uid") std::from_chars(value.data(), end, order.uid);
+    if (option == "--for") std::from_chars(value.data(), end, order.asker);
   }
-  const bool is_good = argc % 2 == 1 && order.dir.starts_with('/') && order.asker > 1;
+  const bool is_good = argc % 2 == 1 && order.dir.starts_with('/') && order.job_id != 0 &&
+                       order.uid != 0 && order.asker > 1;
   return is_good ? std::optional{order} : std::nullopt;
 }
 
@@ -65,6 +77,9 @@ bool is_wanted(int asker) {
   std::array<pollfd, 2> wanted{pollfd{kConnection, POLLIN, 0}, pollfd{asker, POLLIN, 0}};
   while (::poll(wanted.data(), wanted.size(), -1) < 0) {
   }
+  // From here until it is the user's, whatever holds it up ends it.
+  ::signal(SIGALRM, SIG_DFL);
+  ::alarm(kRootSeconds);
   return wanted[1].revents == 0 && receive_go(kConnection);
 }
 
@@ -86,16 +101,34 @@ void report(const PublishedState& state, const Order& order, const Error* refuse
   ::closelog();
 }
 
-// From root on the node to the job's user in the machine.
+// From root on the node to the door of the machine.
 Result<void> go_in(const PublishedState& state, const Order& order, const Inheritance& inherited) {
-  if (auto moved = order.cgroup.empty() ? join_groups_of(order.asker) : join_group(order.cgroup);
+  if (auto moved = order.cgroup.empty() ? join_groups(inherited.groups) : join_group(order.cgroup);
       !moved) {
     return moved;
   }
   if (auto taken = take_on(inherited); !taken) return taken;
+  if (auto left = leave_keyring(); !left) return left;
   if (auto taken = take_groups(inherited.identity); !taken) return taken;
-  if (auto joined = join_machine(state); !joined) return joined;
-  return drop_to(inherited.identity);
+  return join_machine(state);
+}
+
+// Root's words of the job, or why there are none to go by: who may write them would choose where
+// root goes.
+Result<PublishedState> state_of(const Order& order) {
+  const auto file = order.dir + "/state";
+  const auto trusted = open_trusted(file);
+  if (trusted.fd < 0) return Error{Blame::site, "the machine's state: " + trusted.problem};
+  ::close(trusted.fd);
+  auto state = read_published_state(order.dir);
+  if (!state) return state;
+  if (state->job_id != order.job_id || state->uid != order.uid) {
+    return Error{Blame::internal, file + " is of another job"};
+  }
+  if (state->phase != MachinePhase::ready || state->entry != MachineEntry::namespaces) {
+    return Error{Blame::node, "the machine is not there to be entered"};
+  }
+  return state;
 }
 
 int refuse(const Error& error) {
@@ -106,7 +139,7 @@ int refuse(const Error& error) {
 int escort(const Order& order) {
   UniqueFd asker{static_cast<int>(::syscall(SYS_pidfd_open, order.asker, 0))};
   if (!asker || !is_wanted(asker.value())) return kNotStarted;
-  const auto state = read_published_state(order.dir);
+  const auto state = state_of(order);
   if (!state) return refuse(state.error());
   log_as("escort", state->job_id);
   // Who asks is looked at while it is there: the number cannot come to mean another in between.
@@ -124,6 +157,9 @@ int escort(const Order& order) {
     report(*state, order, &in.error());
     return refuse(in.error());
   }
+  // In the machine by now, so that nothing is said but to `enter`.
+  if (auto dropped = drop_to(inherited->identity); !dropped) return refuse(dropped.error());
+  ::alarm(0);
   if (!send_frame(kConnection, FrameKind::joined)) return kNotStarted;
   return run_task_for(kConnection, *inherited);
 }

@@ -123,6 +123,7 @@ Result<Inheritance> inheritance_of(pid_t pid, uid_t uid) {
   }
   made.identity = {uid, gids.front(), numbers_of(status_line(status, "Groups"))};
   made.no_new_privileges = numbers_of(status_line(status, "NoNewPrivs")) == std::vector{1U};
+  made.groups = content_of(proc_file(pid, "cgroup"));
   made.ignored_signals = std::strtoull(status_line(status, "SigIgn").c_str(), nullptr, 16);
   made.limits = limits_of(content_of(proc_file(pid, "limits")));
   if (made.limits.size() != RLIMIT_NLIMITS) {
@@ -164,9 +165,9 @@ Result<void> take_on(const Inheritance& inherited) {
   return {};
 }
 
-Result<void> join_groups_of(pid_t pid) {
+Result<void> join_groups(const std::string& groups) {
   const auto hierarchies = cgroup_hierarchies();
-  std::istringstream lines{content_of(proc_file(pid, "cgroup"))};
+  std::istringstream lines{groups};
   bool any = false;
   for (std::string line; std::getline(lines, line);) {
     const auto first = line.find(':');
@@ -174,15 +175,17 @@ Result<void> join_groups_of(pid_t pid) {
     if (second == std::string::npos) continue;
     const auto* hierarchy =
         hierarchy_named(hierarchies, line.substr(first + 1, second - first - 1));
+    const bool limits = first + 1 < second && !line.substr(first + 1).starts_with("name=");
+    if (hierarchy == nullptr && limits) {
+      return Error{Blame::node, "the hierarchy of control groups of " + line + " is not mounted"};
+    }
     if (hierarchy == nullptr) continue;
     if (auto moved = enter_folder(hierarchy->mount_point + line.substr(second + 1)); !moved) {
       return moved;
     }
     any = true;
   }
-  if (!any) {
-    return Error{Blame::node, "process " + std::to_string(pid) + " is in no control group"};
-  }
+  if (!any) return Error{Blame::node, "the task's process is in no control group"};
   return {};
 }
 

@@ -25,6 +25,7 @@ struct Inheritance {
   long io_priority = 0;    ///< as ioprio_set(2) takes it
   std::string oom_score;   ///< of /proc/PID/oom_score_adj
   unsigned long personality = 0;
+  std::string groups;                 ///< /proc/PID/cgroup
   std::uint64_t ignored_signals = 0;  ///< a bit for each, signal 1 the lowest
   bool no_new_privileges = false;
 };
@@ -37,8 +38,9 @@ struct Inheritance {
 /// one becomes no lower than it is.
 [[nodiscard]] Result<void> take_on(const Inheritance& inherited);
 
-/// Moves the calling process into the control groups of another, in every hierarchy.
-[[nodiscard]] Result<void> join_groups_of(pid_t pid);
+/// Moves the calling process into the control groups of another, of /proc/PID/cgroup, in every
+/// hierarchy.
+[[nodiscard]] Result<void> join_groups(const std::string& groups);
 /// Moves the calling process into one group, the same in every hierarchy.
 [[nodiscard]] Result<void> join_group(const std::string& path);
 

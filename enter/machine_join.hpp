@@ -14,7 +14,8 @@
 
 namespace cloud {
 
-/// Joins all namespaces of the machine. As root; afterwards the caller has every capability in the
+/// Joins all namespaces of the machine, in which the job's uid must be itself and whose user
+/// namespace must not be its user's. As root; afterwards the caller has every capability in the
 /// machine and is still root of the node where files are concerned: drop_to() has to follow before
 /// anything else is done. Children of the caller are processes of the machine.
 [[nodiscard]] Result<void> join_machine(const PublishedState& state);
@@ -30,7 +31,11 @@ struct TaskIdentity {
 /// than some 330 groups, and the kernel takes no group there that it cannot name.
 [[nodiscard]] Result<void> take_groups(const TaskIdentity& identity);
 
-/// Takes the uid and gives up every capability, and root's keyring.
+/// Leaves root's session keyring for an empty one, whose room is root's: a user has room for some
+/// two hundred keys. Before take_groups().
+[[nodiscard]] Result<void> leave_keyring();
+
+/// Takes the uid and gives up every capability.
 [[nodiscard]] Result<void> drop_to(const TaskIdentity& identity);
 
 }  // namespace cloud

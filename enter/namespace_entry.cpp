@@ -149,9 +149,10 @@ void run_in_namespaces(const std::string& dir, int escort, const TaskOrder& task
   if (script >= 0) {
     require(send_frame(escort, FrameKind::script, to_bytes(static_cast<std::uint32_t>(script))));
   }
-  auto relay = ask_for_terminal(escort);
+  // Before our terminal is raw: what goes wrong now is said on it.
   const auto request = serialise(request_of(task));
   if (!request) refuse(request.error().message);
+  auto relay = ask_for_terminal(escort);
   require(send_frame(escort, FrameKind::task, *request));
   end_like(stay_with_task(escort, signals.value(), relay));
 }

@@ -128,8 +128,11 @@ Result<std::optional<Frame>> receive_frame(int socket, std::size_t limit) {
 }
 
 bool receive_go(int socket) {
+  // At once, or never: root waits for nobody.
   std::array<char, kHeaderSize> header{};
-  if (!read_exactly(socket, header.data(), header.size())) return false;
+  const auto count =
+      uninterrupted([&] { return ::recv(socket, header.data(), header.size(), MSG_DONTWAIT); });
+  if (count != static_cast<ssize_t>(header.size())) return false;
   return header.front() == static_cast<char>(FrameKind::go) &&
          number_at({header.data(), header.size()}, 1) == 0;
 }

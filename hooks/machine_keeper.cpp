@@ -197,7 +197,9 @@ Result<void> MachineKeeper::start_machine(const MachineSpec& spec) {
   };
   auto started = stages_.run("start", [&] { return backend_->start(spec, deadline_, place); });
   if (!started) return started;
-  if (auto unowned = require_unowned_machine(); !unowned) return unowned;
+  const auto begun = backend_->info(machine_ref(*record_.machine));
+  if (!begun) return begun.error();
+  if (auto unowned = require_unowned_machine(begun->init_pid); !unowned) return unowned;
   const auto ref = machine_ref(*record_.machine);
   if (backend_->has_console()) {
     auto stream = backend_->console(ref);
@@ -218,7 +220,10 @@ Result<void> MachineKeeper::start_machine(const MachineSpec& spec) {
   main_process_ = open_pidfd(info->main_pid);
   auto& state = publisher_->state();
   if (info->init_pid > 0) {
-    auto door = Door::open(publisher_->dir(), spec.user.uid, record_.machine->cgroup + "/entered");
+    // That very process: another may have been named before.
+    if (auto unowned = require_unowned_machine(info->init_pid); !unowned) return unowned;
+    auto door = Door::open(publisher_->dir(), order_.job_id, spec.user.uid,
+                           record_.machine->cgroup + "/entered");
     if (!door) return std::move(door).error();
     door_ = *std::move(door);
     state.entry = MachineEntry::namespaces;
@@ -229,11 +234,9 @@ Result<void> MachineKeeper::start_machine(const MachineSpec& spec) {
 }
 
 // Whoever owns the user namespace of a machine may trace its processes and take their descriptors.
-Result<void> MachineKeeper::require_unowned_machine() {
-  const auto info = backend_->info(machine_ref(*record_.machine));
-  if (!info) return info.error();
-  if (info->init_pid <= 0) return {};
-  auto good = require_no_owner(info->init_pid);
+Result<void> MachineKeeper::require_unowned_machine(std::int64_t init_pid) {
+  if (init_pid <= 0) return {};
+  auto good = require_no_owner(init_pid, record_.uid);
   if (good) return good;
   return std::move(good).error().within("backend '" + record_.request->type + "'");
 }

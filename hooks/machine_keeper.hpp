@@ -58,7 +58,7 @@ class MachineKeeper {
   [[nodiscard]] std::string end_of_machine() const;
   void become_ready();
   void remove_failed_machine();
-  [[nodiscard]] Result<void> require_unowned_machine();
+  [[nodiscard]] Result<void> require_unowned_machine(std::int64_t init_pid);
   void watch();
   void wait_for_something();
   void publish(MachinePhase phase);

@@ -26,21 +26,16 @@ constexpr std::uint32_t kBatchStep = 0xfffffffb;
 constexpr const char* kMultiProg = "SLURM_CLOUD_MULTI_PROG";
 constexpr const char* kEscort = "SLURM_CLOUD_ESCORT";
 
-// Of this slurmd; several may share a host.
+// Of this slurmd; several may share a host. slurmstepd's own variable, and never the task's: that
+// one is the user's to choose until Slurm sets it, and the name becomes part of a path that root
+// reads.
 std::string node_name() {
   const char* name = std::getenv("SLURMD_NODENAME");
-  if (name != nullptr) return name;
+  const std::string_view text{name == nullptr ? "" : name};
+  if (!text.empty() && text.find('/') == text.npos && text.front() != '.') return std::string{text};
   std::array<char, 256> host{};
   ::gethostname(host.data(), host.size() - 1);
   return std::string{host.data()}.substr(0, std::string_view{host.data()}.find('.'));
-}
-
-std::string node_of_task(spank_t spank) {
-  std::array<char, 256> name{};
-  if (spank_getenv(spank, "SLURMD_NODENAME", name.data(), name.size() - 1) == ESPANK_SUCCESS) {
-    return name.data();
-  }
-  return node_name();
 }
 
 std::optional<std::string> job_variable(spank_t spank, const std::string& name) {
@@ -221,7 +216,7 @@ void start_keeper(spank_t spank, const Installation& installation) {
   std::uint32_t job_id = 0;
   std::uint64_t memory_mb = 0;
   if (spank_get_item(spank, S_JOB_ID, &job_id) != ESPANK_SUCCESS) return;
-  const auto node = node_of_task(spank);
+  const auto node = node_name();
   const auto dir = published_dir(installation.run_dir, node, job_id);
   const auto state = read_published_state(dir);
   if (!state || state->phase != MachinePhase::prepared) return;
@@ -251,7 +246,9 @@ void start_escort(spank_t spank, const Installation& installation, const Options
   std::uint32_t step_id = 0;
   if (spank_get_item(spank, S_JOB_ID, &job_id) != ESPANK_SUCCESS) return;
   spank_get_item(spank, S_JOB_STEPID, &step_id);
-  const auto dir = published_dir(installation.run_dir, node_of_task(spank), job_id);
+  uid_t uid = 0;
+  if (spank_get_item(spank, S_JOB_UID, &uid) != ESPANK_SUCCESS || uid == 0) return;
+  const auto dir = published_dir(installation.run_dir, node_name(), job_id);
   const auto state = read_published_state(dir);
   const bool is_entered_alone =
       state && state->phase == MachinePhase::ready && state->entry != MachineEntry::namespaces;
@@ -264,8 +261,9 @@ void start_escort(spank_t spank, const Installation& installation, const Options
     slurm_error("spank_cloud: socketpair: %s", std::strerror(errno));
     return;
   }
-  const auto started =
-      start_root_program({installation.libexec + "/escort", "--dir", dir}, ends[1]);
+  const auto started = start_root_program({installation.libexec + "/escort", "--dir", dir, "--job",
+                                           std::to_string(job_id), "--uid", std::to_string(uid)},
+                                          ends[1]);
   ::close(ends[1]);
   // The task's own, through TaskProlog and execve(2), to `enter`.
   if (started && ::fcntl(ends[0], F_SETFD, 0) == 0 &&
@@ -283,16 +281,17 @@ void place_task(spank_t spank, const Installation& installation, const Options& 
   std::uint32_t step_id = 0;
   if (spank_get_item(spank, S_JOB_ID, &job_id) != ESPANK_SUCCESS) return;
   spank_get_item(spank, S_JOB_STEPID, &step_id);
-  const auto dir = published_dir(installation.run_dir, node_of_task(spank), job_id);
+  const auto dir = published_dir(installation.run_dir, node_name(), job_id);
   const auto state = read_published_state(dir);
   if (!state) {
     if (state.error().os_errno != ENOENT) refuse(state.error().message);
     if (!asks_for_machine(spank, installation, step_options, step_id == kBatchStep) ||
         is_component_without_machine(spank, job_id)) {
+      dismiss_escort(spank);
       run_on_host(spank, installation);
       return;
     }
-    refuse("job " + std::to_string(job_id) + " has no machine on node " + node_of_task(spank) +
+    refuse("job " + std::to_string(job_id) + " has no machine on node " + node_name() +
            ": ask for it when the job is made (salloc or sbatch --cloud-type=...); where that was "
            "done, "
            "the Prolog of spank-cloud did not run on this node");

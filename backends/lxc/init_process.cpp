@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/close_range.h>
+#include <linux/keyctl.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -11,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <fstream>
 #include <spank-cloud/base/uninterrupted.hpp>
 #include <spank-cloud/bounded_call.hpp>
@@ -68,7 +70,12 @@ int run_in_machine(const sdk::Process& init, std::vector<std::string> argv) {
   // traced.
   ::prctl(PR_SET_DUMPABLE, 0);
   const int null = ::open("/dev/null", O_RDWR);
+  if (null < 0) return kNone;
   for (const int fd : {0, 1, 2}) ::dup2(null, fd);
+  // The session's keyring is root's.
+  if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) < 0 && errno != ENOSYS) {
+    return kNone;
+  }
   if (::setns(init.pidfd.value(), kNamespaces) != 0 || ::setgroups(0, nullptr) != 0 ||
       ::setresgid(0, 0, 0) != 0 || ::setresuid(0, 0, 0) != 0) {
     return kNone;

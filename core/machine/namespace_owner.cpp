@@ -31,7 +31,7 @@ Error is_owned(std::int64_t pid, const std::string& how) {
 
 }  // namespace
 
-Result<void> require_no_owner(std::int64_t pid) {
+Result<void> require_no_owner(std::int64_t pid, std::uint32_t uid) {
   const auto path = "/proc/" + std::to_string(pid) + "/ns/user";
   UniqueFd space{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   const UniqueFd ours{::open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC)};
@@ -44,6 +44,8 @@ Result<void> require_no_owner(std::int64_t pid) {
     if (::ioctl(space.value(), NS_GET_OWNER_UID, &owner) != 0) {
       return os_error(Blame::node, "ask for the owner of " + path, errno);
     }
+    // Also where no directory answers.
+    if (owner == uid) return is_owned(pid, "belongs to the job's user");
     if (const auto* account = owner == 0 ? nullptr : ::getpwuid(owner)) {
       return is_owned(pid, std::string{"belongs to user "} + account->pw_name +
                                ", who could enter and trace it from outside");

@@ -23,6 +23,7 @@ namespace {
 constexpr const char* kName = "door";
 // Each is a process that is root's until it is let go.
 constexpr std::size_t kInsideMax = 64;
+constexpr unsigned kStrangersTold = 20;
 
 // As escort says it. A socket takes that much at once, or the other side does not read.
 void send_refusal(int connection, const std::string& message) {
@@ -33,9 +34,11 @@ void send_refusal(int connection, const std::string& message) {
 
 }  // namespace
 
-Result<Door> Door::open(const std::string& dir, uid_t uid, std::string cgroup) {
+Result<Door> Door::open(const std::string& dir, std::uint64_t job_id, uid_t uid,
+                        std::string cgroup) {
   Door made;
   made.dir_ = dir;
+  made.job_id_ = job_id;
   made.uid_ = uid;
   made.cgroup_ = std::move(cgroup);
   auto listener = listen_at(dir, kName);
@@ -60,13 +63,14 @@ void Door::answer() {
   if (::getsockopt(connection.value(), SOL_SOCKET, SO_PEERCRED, &asker, &size) != 0) return;
   forget_ended();
   if (asker.uid != uid_) {
+    // Nobody fills the log by knocking.
+    if (++strangers_ > kStrangersTold) return;
     log_line(LogLevel::warn, "process " + std::to_string(asker.pid) + " of uid " +
                                  std::to_string(asker.uid) +
                                  " is not let into the machine of uid " + std::to_string(uid_));
     return;
   }
   if (auto let = let_in(connection.value(), asker.pid); !let) {
-    log_line(LogLevel::warn, let.error().message);
     send_refusal(connection.value(), let.error().message);
   }
 }
@@ -77,9 +81,10 @@ Result<void> Door::let_in(int connection, pid_t asker) {
                                   " commands are in the machine by hand already: no more at once"};
   }
   if (auto made = create_cgroup(cgroup_); !made) return made;
-  auto started = start_root_program({program_folder() + "/escort", "--dir", dir_, "--for",
-                                     std::to_string(asker), "--cgroup", cgroup_},
-                                    connection);
+  auto started = start_root_program(
+      {program_folder() + "/escort", "--dir", dir_, "--job", std::to_string(job_id_), "--uid",
+       std::to_string(uid_), "--for", std::to_string(asker), "--cgroup", cgroup_},
+      connection);
   if (!started) return std::move(started).error();
   escorts_.push_back(*started);
   return {};

@@ -17,9 +17,10 @@ namespace cloud {
 
 class Door {
  public:
-  /// Of the machine whose published folder is `dir`, for `uid` alone. `cgroup` is the group of who
-  /// comes in; it is made with the first one.
-  [[nodiscard]] static Result<Door> open(const std::string& dir, uid_t uid, std::string cgroup);
+  /// Of the job's machine whose published folder is `dir`, for `uid` alone. `cgroup` is the group
+  /// of who comes in; it is made with the first one.
+  [[nodiscard]] static Result<Door> open(const std::string& dir, std::uint64_t job_id, uid_t uid,
+                                         std::string cgroup);
 
   /// What becomes readable when somebody knocks.
   [[nodiscard]] int fd() const noexcept { return listener_.value(); }
@@ -32,7 +33,9 @@ class Door {
   void forget_ended();
 
   std::string dir_;
+  std::uint64_t job_id_ = 0;
   uid_t uid_ = 0;
+  unsigned strangers_ = 0;  ///< that have been sent away
   std::string cgroup_;
   UniqueFd listener_;
   std::vector<pid_t> escorts_;  ///< children of ours that have not ended yet

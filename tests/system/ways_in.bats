@@ -148,3 +148,54 @@ END
   job=$(as_user sbatch --parsable --wait -o out batch.sh word)
   assert_equal "$(without_waiting <out | xargs)" "$NODE-$job 1 word"
 }
+
+@test "where root looks for a job's machine is nothing that its user chooses" {
+  # A state of the user's own, of another's machine; and the name of a node that leads to it.
+  machine lxc
+  local dir=$HOME_DIR/x/jobs
+  cat >reach.pl <<'END'
+my $fd = $ENV{SLURM_CLOUD_ESCORT} // die "no escort\n";
+$SIG{PIPE} = "IGNORE";
+open(my $escort, "+<&=", $fd) or die "fd $fd: $!\n";
+syswrite($escort, "g\0\0\0\0");
+sysread($escort, my $said, 4096);
+print "escort says $said\n";
+END
+  cat >attack.sh <<'END'
+mkdir -p "$1/$SLURM_JOB_ID"
+sed "s/^job_id=.*/job_id=$SLURM_JOB_ID/; s/^run=.*/run=all/" "$2" >"$1/$SLURM_JOB_ID/state"
+perl reach.pl
+END
+  chown -R "$JOB_USER" .
+  local up
+  up=$(sed 's#/[^/]*#../#g' <<<"${RUN%/*}")
+  # srun makes a job of its own; its folder is there before its task is.
+  AS_USER_ENV="SLURMD_NODENAME=$up$HOME_DIR/x" run as_user srun -Q sh attack.sh "$dir" "$RUN/jobs/$job/state"
+  refute_output --partial "escort says j"
+  assert_output --partial "no escort"
+  # With the folder there, before the step begins.
+  job2=$(as_user sbatch --parsable -o /dev/null --wrap 'exec sleep 1000')
+  as_user sh -c 'mkdir -p "$1/$2"; sed "s/^job_id=.*/job_id=$2/; s/^run=.*/run=all/" "$3" >"$1/$2/state"' \
+    sh "$dir" "$job2" "$RUN/jobs/$job/state"
+  LIMIT=60 eventually test -s "$dir/$job2/state"
+  AS_USER_ENV="SLURMD_NODENAME=$up$HOME_DIR/x" run as_user srun -Q --overlap --jobid="$job2" perl reach.pl
+  refute_output --partial "escort says j"
+  assert_output --partial "no escort"
+  # And root itself goes by no state that a user could have written, whoever sends it there.
+  local asker
+  asker=$(pgrep -u "$JOB_UID" -x sleep | head -n 1)
+  run -125 "$LIBEXEC/escort" --dir "$dir/$job2" --job "$job2" --uid "$JOB_UID" --for "$asker" --cgroup /nowhere \
+    3< <(printf 'g\0\0\0\0')
+}
+
+@test "who keeps an escort's connection keeps no process of root's" {
+  # It says one byte of five, and holds on.
+  machine lxc
+  local asker
+  asker=$(pgrep -u "$JOB_UID" -x sleep | head -n 1)
+  run -0 timeout $((20 * SLOWNESS)) perl -MSocket -MPOSIX -e 'socketpair(my $ours, my $theirs, AF_UNIX, SOCK_STREAM, 0); my $pid = fork;
+    if (!$pid) { open(STDIN, "</dev/null"); POSIX::dup2(fileno($theirs), 3); exec @ARGV }
+    close $theirs; syswrite($ours, "g"); waitpid($pid, 0); print "gone with ", $? >> 8, "\n"' \
+    "$LIBEXEC/escort" --dir "$RUN/jobs/$job" --job "$job" --uid "$JOB_UID" --for "$asker" --cgroup /nowhere
+  assert_output "gone with 125"
+}

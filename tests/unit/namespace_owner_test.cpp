@@ -22,6 +22,7 @@ using testing::HasSubstr;
 
 constexpr uid_t kNobody = 65534;  ///< has an account everywhere
 constexpr uid_t kStranger = 1879113727;
+constexpr uid_t kUser = 31001;
 
 // A process in user namespaces that `owner` has made, one in the other.
 class Owned {
@@ -71,21 +72,29 @@ TEST_F(NamespaceOwner, MayBeWhoHasNoAccount) {
   const Owned machine{kStranger, 1};
   ASSERT_TRUE(machine.is_there());
 
-  EXPECT_TRUE(require_no_owner(machine.pid()));
+  EXPECT_TRUE(require_no_owner(machine.pid(), kUser));
+}
+
+// As of one whom no directory of the node's knows at the moment.
+TEST_F(NamespaceOwner, IsNotTheJobsUserWithoutAnAccountEither) {
+  const Owned machine{kStranger, 1};
+  ASSERT_TRUE(machine.is_there());
+
+  EXPECT_FALSE(require_no_owner(machine.pid(), kStranger));
 }
 
 TEST_F(NamespaceOwner, MayBeRoot) {
   const Owned machine{0, 1};
   ASSERT_TRUE(machine.is_there());
 
-  EXPECT_TRUE(require_no_owner(machine.pid()));
+  EXPECT_TRUE(require_no_owner(machine.pid(), kUser));
 }
 
 TEST_F(NamespaceOwner, IsNobodyWhoCanLogIn) {
   const Owned machine{kNobody, 1};
   ASSERT_TRUE(machine.is_there());
 
-  const auto good = require_no_owner(machine.pid());
+  const auto good = require_no_owner(machine.pid(), kUser);
 
   ASSERT_FALSE(good);
   EXPECT_EQ(good.error().blame, Blame::site);
@@ -98,18 +107,18 @@ TEST_F(NamespaceOwner, IsLookedForOutsideOfTheInnermost) {
   const Owned machine{kNobody, 2};
   ASSERT_TRUE(machine.is_there());
 
-  EXPECT_FALSE(require_no_owner(machine.pid()));
+  EXPECT_FALSE(require_no_owner(machine.pid(), kUser));
 }
 
 TEST(NamespaceOwnerOfTheNode, IsRefused) {
-  const auto good = require_no_owner(::getpid());
+  const auto good = require_no_owner(::getpid(), kUser);
 
   ASSERT_FALSE(good);
   EXPECT_THAT(good.error().message, HasSubstr("is the node's own"));
 }
 
 TEST(NamespaceOwnerOfNobody, IsNoFault) {
-  EXPECT_TRUE(require_no_owner(std::int64_t{1} << 22));
+  EXPECT_TRUE(require_no_owner(std::int64_t{1} << 22, kUser));
 }
 
 }  // namespace

@@ -111,7 +111,7 @@ inline UserNamespace::UserNamespace(std::uint32_t subid_first, const std::vector
   const std::chrono::milliseconds limit{detail::kNamespaceAnswerMs};
   if (!is_ready_within(read_end.value(), POLLIN, limit)) {
     problem = ETIMEDOUT;
-  } else if (::read(read_end.value(), &problem, sizeof problem) !=
+  } else if (uninterrupted([&] { return ::read(read_end.value(), &problem, sizeof problem); }) !=
              static_cast<ssize_t>(sizeof problem)) {
     problem = EIO;
   }
