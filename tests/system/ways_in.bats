@@ -149,6 +149,8 @@ END
   assert_equal "$(without_waiting <out | xargs)" "$NODE-$job 1 word"
 }
 
+runs() { [ "$(squeue -h -j "$1" -o %t)" = R ]; }
+
 @test "where root looks for a job's machine is nothing that its user chooses" {
   # A state of the user's own, of another's machine; and the name of a node that leads to it.
   machine lxc
@@ -177,7 +179,7 @@ END
   job2=$(as_user sbatch --parsable -o /dev/null --wrap 'exec sleep 1000')
   as_user sh -c 'mkdir -p "$1/$2"; sed "s/^job_id=.*/job_id=$2/; s/^run=.*/run=all/" "$3" >"$1/$2/state"' \
     sh "$dir" "$job2" "$RUN/jobs/$job/state"
-  LIMIT=60 eventually test -s "$dir/$job2/state"
+  eventually runs "$job2"
   AS_USER_ENV="SLURMD_NODENAME=$up$HOME_DIR/x" run as_user srun -Q --overlap --jobid="$job2" perl reach.pl
   refute_output --partial "escort says j"
   assert_output --partial "no escort"

@@ -116,6 +116,8 @@ Verdict namespaces(Bench& bench) {
   const auto entered = in_worker(Role::hook, "", [&]() -> Result<std::string> {
     PublishedState state;
     state.entry = MachineEntry::namespaces;
+    state.uid = trial->spec.user.uid;
+    state.type = bench.target.name;
     state.init_pid = std::stol(*lived);
     state.init_start_time = process_start_time(state.init_pid);
     if (auto joined = join_machine(state); !joined) return std::move(joined).error();
