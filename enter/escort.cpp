@@ -4,9 +4,10 @@
 // nobody who could log in, and it is the job's user from then on: as root it reads nothing that the
 // user says but one word, and whom it takes is what the kernel says of the process that asked.
 //
-//   escort --dir DIR --job ID --uid UID                              for who started it: a step's
-//   task escort --dir DIR --job ID --uid UID --for PID --cgroup GROUP     for another, in that
-//   group
+//   escort --dir DIR --job ID --uid UID
+//       for the process that started it: a step's task
+//   escort --dir DIR --job ID --uid UID --for PID --cgroup GROUP
+//       for another, in that group: `cloudctl enter`
 //
 // Descriptor 3 is the connection to `enter`. It is started by the SPANK plugin in the task's own
 // process before that becomes the user's, and by the keeper.
@@ -42,8 +43,8 @@ using namespace cloud;
 
 constexpr int kConnection = 3;
 constexpr int kNotStarted = 125;
-constexpr unsigned kRootSeconds =
-    30;  ///< that it is root after it was asked; milliseconds are usual
+/// That it is root after it was asked; milliseconds are usual.
+constexpr unsigned kRootSeconds = 30;
 
 struct Order {
   std::string dir;  ///< of the job's published state

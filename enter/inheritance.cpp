@@ -100,11 +100,8 @@ Result<void> enter_folder(const std::string& folder) {
 const CgroupHierarchy* hierarchy_named(const CgroupHierarchies& hierarchies,
                                        const std::string& controllers) {
   const auto found =
-      std::find_if(hierarchies.begin(), hierarchies.end(), [&](const CgroupHierarchy& one) {
-        std::string names;
-        for (const auto& name : one.controllers) names += (names.empty() ? "" : ",") + name;
-        return names == controllers;
-      });
+      std::find_if(hierarchies.begin(), hierarchies.end(),
+                   [&](const CgroupHierarchy& one) { return one.names() == controllers; });
   return found == hierarchies.end() ? nullptr : &*found;
 }
 
@@ -129,7 +126,6 @@ Result<Inheritance> inheritance_of(pid_t pid, uid_t uid) {
   if (made.limits.size() != RLIMIT_NLIMITS) {
     return Error{Blame::node, "the limits of process " + std::to_string(pid) + " cannot be read"};
   }
-  errno = 0;
   made.nice = ::getpriority(PRIO_PROCESS, static_cast<id_t>(pid));
   made.scheduler = ::sched_getscheduler(pid);
   made.cpus.resize(kCpuBytesMax);

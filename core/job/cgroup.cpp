@@ -106,11 +106,8 @@ Result<void> enter_folder(const std::string& folder, pid_t pid) {
 
 // Whether a line of /proc/PID/cgroup, "4:memory:/slurm/...", is of a hierarchy that is mounted.
 bool is_mounted(const CgroupHierarchies& hierarchies, const std::string& controllers) {
-  return std::any_of(hierarchies.begin(), hierarchies.end(), [&](const CgroupHierarchy& one) {
-    std::string names;
-    for (const auto& name : one.controllers) names += (names.empty() ? "" : ",") + name;
-    return names == controllers;
-  });
+  return std::any_of(hierarchies.begin(), hierarchies.end(),
+                     [&](const CgroupHierarchy& one) { return one.names() == controllers; });
 }
 
 // Whether each thread's group is the one of that path in every hierarchy.

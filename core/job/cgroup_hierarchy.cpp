@@ -12,6 +12,12 @@ bool CgroupHierarchy::has(std::string_view controller) const {
   return std::find(controllers.begin(), controllers.end(), controller) != controllers.end();
 }
 
+std::string CgroupHierarchy::names() const {
+  std::string names;
+  for (const auto& name : controllers) names += (names.empty() ? "" : ",") + name;
+  return names;
+}
+
 bool CgroupHierarchy::is_named() const {
   return !controllers.empty() && controllers.front().starts_with("name=");
 }

@@ -19,6 +19,8 @@ struct CgroupHierarchy {
   [[nodiscard]] bool is_v2() const { return controllers.empty(); }
   /// Of version 1 and without a controller: some service's own book of processes.
   [[nodiscard]] bool is_named() const;
+  /// As /proc/PID/cgroup has it: "cpu,cpuacct", "name=systemd"; "" for v2.
+  [[nodiscard]] std::string names() const;
   /// Of version 1 and with that controller.
   [[nodiscard]] bool has(std::string_view controller) const;
 };
