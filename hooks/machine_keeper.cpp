@@ -35,6 +35,8 @@ using namespace std::chrono_literals;
 
 constexpr auto kRecordLockWait = 10s;
 constexpr auto kRemoveFailed = 20s;
+constexpr unsigned kGroupsOfMachine = 4096;  ///< what systemd in it makes is some hundred
+constexpr int kKeptLongest = -900;  ///< of oom_score_adj: after all that serves one machine
 
 UniqueFd open_pidfd(std::int64_t pid) {
   return UniqueFd{static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(pid), 0))};
@@ -42,6 +44,10 @@ UniqueFd open_pidfd(std::int64_t pid) {
 
 bool has_ended(const UniqueFd& pidfd, std::chrono::milliseconds wait) {
   return is_ready_within(pidfd.value(), POLLIN, wait);
+}
+
+void set_oom_score(int score) {
+  std::ofstream{"/proc/self/oom_score_adj"} << score;
 }
 
 std::string own_cgroups() {
@@ -61,7 +67,7 @@ MachineKeeper::MachineKeeper(const SiteConfig& config, KeeperOrder order,
 
 Result<void> MachineKeeper::settle() {
   // A child of slurmstepd has -1000: the kernel would kill everything else of the job first.
-  std::ofstream{"/proc/self/oom_score_adj"} << "0";
+  set_oom_score(0);
   stepd_ = open_pidfd(order_.stepd_pid);
   auto locked = store_.lock(order_.job_id, kRecordLockWait);
   if (!locked) return std::move(locked).error();
@@ -90,6 +96,7 @@ Result<void> MachineKeeper::settle() {
   if (auto saved = (*locked)->save(record_); !saved) return saved;
   const auto own = keeper_cgroup(record_.machine->cgroup);
   auto placed = create_cgroup(own);
+  bound_groups_below(record_.machine->cgroup, kGroupsOfMachine);
   if (placed) placed = enter_cgroup(own, ::getpid());
   if (!placed) {
     fail(placed.error());
@@ -218,6 +225,8 @@ Result<void> MachineKeeper::start_machine(const MachineSpec& spec) {
   const auto info = backend_->info(ref);
   if (!info) return info.error();
   main_process_ = open_pidfd(info->main_pid);
+  const bool has_main_process = begun->main_pid > 0 || info->main_pid > 0;
+  if (has_main_process && !main_process_) return Error{Blame::node, end_of_machine()};
   auto& state = publisher_->state();
   if (info->init_pid > 0) {
     // That very process: another may have been named before.
@@ -339,6 +348,9 @@ void MachineKeeper::wait_for_something() {
 }
 
 void MachineKeeper::watch() {
+  // What it has started by now keeps the ordinary score. A user who fills the job's memory must not
+  // have the one process killed that holds the machine's mounts, and shuts them at the end.
+  set_oom_score(kKeptLongest);
   auto gone_since = std::chrono::steady_clock::time_point::max();
   while (!cancelled_()) {
     wait_for_something();

@@ -139,19 +139,21 @@ std::vector<std::string> levels_of(const std::string& path) {
   return levels;
 }
 
-void remove_groups(const std::string& folder, std::vector<std::string>& stayed) {
-  const bool all = visit_cgroups(folder, [&](const CgroupVisit& at) {
+void remove_groups(const std::string& folder, std::chrono::steady_clock::time_point deadline,
+                   std::vector<std::string>& stayed) {
+  const auto remove = [&](const CgroupVisit& at) {
     if (::unlinkat(at.parent, at.name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return;
     stayed.push_back(folder + "/.../" + at.name);
-  });
-  if (!all) stayed.push_back(folder);
+  };
+  if (!visit_cgroups(folder, remove, deadline)) stayed.push_back(folder);
 }
 
 // Slurm gives up at the first group that it cannot remove: a parent of ours, or a step's that had a
 // process which only the machine's end has ended.
-void remove_steps(const CgroupHierarchy& hierarchy, const std::string& path) {
+void remove_steps(const CgroupHierarchy& hierarchy, const std::string& path,
+                  std::chrono::steady_clock::time_point deadline) {
   std::vector<std::string> still_used;
-  remove_groups(hierarchy.mount_point + job_cgroup_path(path), still_used);
+  remove_groups(hierarchy.mount_point + job_cgroup_path(path), deadline, still_used);
 }
 
 void remove_locked(const CgroupHierarchy& hierarchy, const std::string& path,
@@ -165,8 +167,8 @@ void remove_locked(const CgroupHierarchy& hierarchy, const std::string& path,
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(
       std::max(deadline - std::chrono::steady_clock::now(), std::chrono::nanoseconds{0}));
   const bool is_locked = lock_exclusively(lock.value(), root, left).has_value();
-  remove_groups(hierarchy.mount_point + path, stayed);
-  remove_steps(hierarchy, path);
+  remove_groups(hierarchy.mount_point + path, deadline, stayed);
+  remove_steps(hierarchy, path, deadline);
   // Without it, only what is the ended job's alone.
   if (!is_locked) {
     stayed.push_back(root + " (its lock is held: its empty groups are Slurm's to remove)");
@@ -181,9 +183,10 @@ void remove_locked(const CgroupHierarchy& hierarchy, const std::string& path,
 
 // No group above the job's is shared with another job's beginning, so there is nothing to lock.
 void remove_unlocked(const CgroupHierarchy& hierarchy, const std::string& path,
+                     std::chrono::steady_clock::time_point deadline,
                      std::vector<std::string>& stayed) {
-  remove_groups(hierarchy.mount_point + path, stayed);
-  remove_steps(hierarchy, path);
+  remove_groups(hierarchy.mount_point + path, deadline, stayed);
+  remove_steps(hierarchy, path, deadline);
 }
 
 }  // namespace
@@ -205,6 +208,14 @@ Result<void> create_cgroup(const std::string& path) {
     if (!made) return made;
   }
   return {};
+}
+
+void bound_groups_below(const std::string& path, unsigned most) {
+  for (const auto& hierarchy : cgroup_hierarchies()) {
+    if (!hierarchy.is_v2()) continue;
+    write_cgroup_value(hierarchy.mount_point + path + "/cgroup.max.descendants",
+                       std::to_string(most));
+  }
 }
 
 Result<void> enter_cgroup(const std::string& path, pid_t pid) {
@@ -263,7 +274,7 @@ std::vector<std::string> remove_job_cgroups(const std::string& path,
   const bool unified = is_unified(hierarchies);
   for (const auto& hierarchy : hierarchies) {
     if (unified && hierarchy.is_v2()) {
-      remove_unlocked(hierarchy, path, stayed);
+      remove_unlocked(hierarchy, path, deadline, stayed);
     } else {
       remove_locked(hierarchy, path, deadline, stayed);
     }

@@ -19,6 +19,11 @@ namespace cloud {
 /// is below a group with a process of Slurm's in it, which can hand none on.
 [[nodiscard]] Result<void> create_cgroup(const std::string& path);
 
+/// At most so many groups below it, in v2, where the kernel can count them: whoever is given a
+/// group makes others in it, and each is looked into at the job's end. What the kernel does not
+/// take is left.
+void bound_groups_below(const std::string& path, unsigned most);
+
 /// Moves a process of one thread into the group in every hierarchy (v1 through libcgroup).
 [[nodiscard]] Result<void> enter_cgroup(const std::string& path, pid_t pid);
 

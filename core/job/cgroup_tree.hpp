@@ -4,6 +4,7 @@
 // likes in there: any depth, any name, and changes while it is being read.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <string>
 
@@ -17,9 +18,10 @@ struct CgroupVisit {
 };
 
 /// Visits `folder` and every group below, children before their parent; each may be removed then.
-/// Returns whether all were seen: not where something vanished or moved meanwhile, or cannot be
-/// opened. A `folder` that does not exist has been seen.
-[[nodiscard]] bool visit_cgroups(const std::string& folder,
-                                 const std::function<void(const CgroupVisit&)>& visit);
+/// Returns whether all were seen: not where something vanished or moved meanwhile, cannot be
+/// opened, or the time is over. A `folder` that does not exist has been seen.
+[[nodiscard]] bool visit_cgroups(
+    const std::string& folder, const std::function<void(const CgroupVisit&)>& visit,
+    std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max());
 
 }  // namespace cloud

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
+#include <linux/openat2.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -24,6 +25,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/job/cgroup_processes.hpp"
 #include "core/job/text_split.hpp"
 #include "core/machine/keeper_lock.hpp"
 #include "core/system/atomic_file.hpp"
@@ -49,24 +51,47 @@ bool is_below(const std::string& path, const std::string& folder) {
   return path.size() > folder.size() && path.starts_with(folder) && path[folder.size()] == '/';
 }
 
+// A folder of the layer, by its path in it. A task may have handed one out, and then the user can
+// exchange what is in it for links at any moment: none is followed, and nothing else is entered.
+UniqueFd open_below(int layer, const std::string& path) {
+  open_how how{};
+  how.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV;
+  return UniqueFd{static_cast<int>(uninterrupted(
+      [&] { return ::syscall(SYS_openat2, layer, path.c_str(), &how, sizeof how); }))};
+}
+
+// Cuts a file of the layer to nothing.
+void cut_file(int folder, const char* name, dev_t layer) {
+  const UniqueFd file{
+      ::openat(folder, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)};
+  struct stat status {};
+  if (!file || ::fstat(file.value(), &status) != 0) return;
+  if (!S_ISREG(status.st_mode) || status.st_dev != layer) return;
+  // What cannot be cut stays until it is closed.
+  [[maybe_unused]] const int cut = ::ftruncate(file.value(), 0);
+}
+
 // A file that somebody holds keeps its memory where it is only unlinked. Folders are emptied by
 // whoever removes them: deep ones need care.
-void cut_files(const std::string& folder) {
-  std::vector<std::string> ahead{folder};
-  const auto cut = [](int parent, const char* name) {
-    const UniqueFd file{
-        ::openat(parent, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)};
-    if (file && ::ftruncate(file.value(), 0) != 0) errno = 0;
-  };
+void cut_files(const std::string& point) {
+  const UniqueFd layer{::open(point.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
+  struct stat status {};
+  if (!layer || ::fstat(layer.value(), &status) != 0) return;
+  std::vector<std::string> ahead{"."};
   while (!ahead.empty()) {
     const auto path = std::move(ahead.back());
     ahead.pop_back();
-    DIR* entries = ::opendir(path.c_str());
+    auto folder = open_below(layer.value(), path);
+    if (!folder) continue;
+    DIR* entries = ::fdopendir(folder.value());
     if (entries == nullptr) continue;
+    // closedir(3) closes it.
+    [[maybe_unused]] const int handed_over = folder.release();
     while (const auto* entry = ::readdir(entries)) {
       const std::string_view name{entry->d_name};
       if (name == "." || name == "..") continue;
-      if (entry->d_type == DT_REG) cut(::dirfd(entries), entry->d_name);
+      if (entry->d_type == DT_REG) cut_file(::dirfd(entries), entry->d_name, status.st_dev);
       if (entry->d_type == DT_DIR && path.size() + name.size() < PATH_MAX - 1) {
         ahead.push_back(path + "/" + entry->d_name);
       }
@@ -103,6 +128,44 @@ bool shut(const MountLine& layer) {
   ::_exit(all ? 0 : 2);
 }
 
+// A process of root's in the machine's groups. Its folder in /proc is held open: it never comes to
+// be that of another with the number.
+class RootProcess {
+ public:
+  RootProcess(pid_t pid, const std::string& machine_cgroup) {
+    const auto path = "/proc/" + std::to_string(pid);
+    folder_.reset(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    const bool is_ours = is_of_our_namespace() &&
+                         read("status").find(kRootsIds) != std::string::npos &&
+                         read("cgroup").find(":" + machine_cgroup + "/") != std::string::npos;
+    if (!is_ours) folder_.reset();
+  }
+
+  explicit operator bool() const { return static_cast<bool>(folder_); }
+  [[nodiscard]] UniqueFd open(const char* name) const {
+    return UniqueFd{::openat(folder_.value(), name, O_RDONLY | O_CLOEXEC)};
+  }
+  [[nodiscard]] std::string read(const char* name) const {
+    const auto file = open(name);
+    auto text = read_file(file.value(), name, kMountInfoMax);
+    return text ? *std::move(text) : std::string{};
+  }
+
+ private:
+  static constexpr std::string_view kRootsIds = "\nUid:\t0\t0\t0\t0\n";
+
+  // Root of a user's own user namespace may have mounted what it likes.
+  [[nodiscard]] bool is_of_our_namespace() const {
+    struct stat its {};
+    struct stat ours {};
+    return ::fstatat(folder_.value(), "ns/user", &its, 0) == 0 &&
+           ::stat("/proc/self/ns/user", &ours) == 0 && its.st_dev == ours.st_dev &&
+           its.st_ino == ours.st_ino;
+  }
+
+  UniqueFd folder_;
+};
+
 }  // namespace
 
 std::vector<MountLine> machine_layers(const std::string& of_keeper, const std::string& of_node,
@@ -122,14 +185,25 @@ std::vector<MountLine> machine_layers(const std::string& of_keeper, const std::s
   return found;
 }
 
-UniqueFd keeper_mounts(const std::string& job_path, const std::string& machine_cgroup) {
-  const auto pid = living_keeper(job_path, machine_cgroup);
-  if (pid == 0) return {};
-  const auto path = "/proc/" + std::to_string(pid) + "/ns/mnt";
-  UniqueFd mounts{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  // Asked again: the number cannot have come to mean another process in between.
-  if (living_keeper(job_path, machine_cgroup) != pid) return {};
-  return mounts;
+UniqueFd machine_mounts(const std::string& job_path, const std::string& machine_cgroup,
+                        const std::string& work_dir) {
+  if (const auto pid = living_keeper(job_path, machine_cgroup); pid != 0) {
+    const auto path = "/proc/" + std::to_string(pid) + "/ns/mnt";
+    UniqueFd mounts{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+    // Asked again: the number cannot have come to mean another process in between.
+    if (living_keeper(job_path, machine_cgroup) == pid) return mounts;
+  }
+  if (machine_cgroup.empty()) return {};
+  const auto of_node = read_file("/proc/self/mountinfo", kMountInfoMax);
+  if (!of_node) return {};
+  for (const auto pid : cgroup_processes(machine_cgroup)) {
+    const RootProcess process{pid, machine_cgroup};
+    if (!process) continue;
+    const auto own = process.read("mountinfo");
+    if (machine_layers(own, *of_node, work_dir).empty()) continue;
+    if (auto mounts = process.open("ns/mnt")) return mounts;
+  }
+  return {};
 }
 
 Result<void> shut_machine_layers(const UniqueFd& mounts, const std::string& work_dir,

@@ -14,10 +14,12 @@
 
 namespace cloud {
 
-/// The mount namespace of the job's keeper, held open; empty where no keeper lives. Before
-/// end_keeper().
-[[nodiscard]] UniqueFd keeper_mounts(const std::string& job_path,
-                                     const std::string& machine_cgroup);
+/// The mount namespace that the machine's file systems are mounted in, held open: the job's
+/// keeper's, or where no keeper lives that of another process of root's in the machine's groups
+/// which has them, as liblxc's monitor does. Empty where there is none. Before end_keeper().
+[[nodiscard]] UniqueFd machine_mounts(const std::string& job_path,
+                                      const std::string& machine_cgroup,
+                                      const std::string& work_dir);
 
 /// After the machine's processes have ended: empties what was in memory and lets nobody write to
 /// any of it any more, for all that is mounted in the machine's folder and nowhere else on the

@@ -83,13 +83,14 @@ int run_locked(Session& session, const std::function<bool(const JobRecord&)>& le
   } else if (*loaded) {
     session.record = **loaded;
   }
+  const UnfinishedEnds unfinished{session.store};
   if (session.input.job.restart_count < session.record.restart_count) {
+    unfinished.finish(session.record.job_id, session.input.job.restart_count);
     log_line(LogLevel::warn, "late epilog of an earlier run: run " +
                                  std::to_string(session.record.restart_count) + " is left alone");
     return 0;
   }
-  const UnfinishedEnds unfinished{session.store};
-  unfinished.begin(session.record.job_id);
+  unfinished.begin(session.record.job_id, session.record.restart_count);
   session.record.phase = RecordPhase::ending;
   if (auto saved = session.save(); !saved) log_line(LogLevel::error, saved.error().message);
   const auto type = session.record.request ? session.record.request->type : std::string{};
@@ -109,7 +110,7 @@ int run_locked(Session& session, const std::function<bool(const JobRecord&)>& le
   if (auto forgotten = session.locked.forget(); !forgotten) {
     log_line(LogLevel::error, forgotten.error().message);
   }
-  unfinished.finish(session.record.job_id);
+  unfinished.finish(session.record.job_id, session.record.restart_count);
   forget_job_configuration(session.config, session.input.job);
   return status;
 }
@@ -175,12 +176,19 @@ int run_epilog(const LoadedConfig& site, const HookInput& input,
   const auto loaded = configuration_to_end(site, input.job);
   const TimeBudget budget{time_for_all(loaded.config)};
   const RecordStore store{loaded.config.state_dir, input.job.node};
+  const UnfinishedEnds unfinished{store};
+  // Before anything that may take time: whoever kills us leaves the rest to the next hook.
+  const bool is_jobs_end = !leave_alone && store.knows(input.job.job_id);
+  if (is_jobs_end) unfinished.begin(input.job.job_id, input.job.restart_count);
   auto locked = store.lock(input.job.job_id, budget.share(kLockWait));
   if (!locked) {
     log_line(LogLevel::error, locked.error().message);
     return 0;
   }
-  if (!*locked) return run_without_record(loaded.config, input);
+  if (!*locked) {
+    unfinished.finish(input.job.job_id, input.job.restart_count);
+    return run_without_record(loaded.config, input);
+  }
   return end_job(loaded.config, input, **std::move(locked), budget, leave_alone);
 }
 
@@ -197,15 +205,18 @@ void finish_end(const LoadedConfig& site, const std::string& node, std::uint64_t
   // Somebody is at it.
   if (!locked) return;
   const UnfinishedEnds unfinished{own};
-  if (!*locked) unfinished.finish(job_id);
-  // Asked under the lock: a next run of the job has begun where the note has gone.
-  if (!unfinished.has(job_id)) return;
+  const auto run = unfinished.run_of(job_id);
+  if (!run) return;
+  const auto record = *locked ? (**locked).load() : Result<std::optional<JobRecord>>{std::nullopt};
+  // Asked under the lock: there is nothing left, or a next run of the job has begun.
+  if (!*locked || (record && *record && (**record).restart_count > *run)) {
+    unfinished.finish(job_id, *run);
+    return;
+  }
   log_line(LogLevel::warn, "finishing the end of job " + std::to_string(job_id));
   auto input = input_for(node, job_id);
-  if (const auto record = (**locked).load(); record && *record) {
-    input.job.uid = (**record).uid;
-    input.job.restart_count = (**record).restart_count;
-  }
+  input.job.restart_count = *run;
+  if (record && *record) input.job.uid = (**record).uid;
   const auto loaded = configuration_to_end(without_site_programs(site), input.job);
   (void)end_job(without_site_programs(loaded).config, input, **std::move(locked), TimeBudget{limit},
                 {});

@@ -52,7 +52,7 @@ class MachineEnd {
 
   Result<void> run() {
     // Before it ends: the mounts end with it, but not for who holds a file of theirs.
-    const auto mounts = keeper_mounts(session_.locked.path(), ref_.cgroup);
+    const auto mounts = machine_mounts(session_.locked.path(), ref_.cgroup, ref_.work_dir);
     must("keeper",
          end_keeper(session_.locked.path(), ref_.cgroup, share(kKeeperGrace), share(kKeeperKill)));
     open_backends();
@@ -65,15 +65,16 @@ class MachineEnd {
     must("layers", shut_machine_layers(mounts, ref_.work_dir, share(kShutLimit)));
     remove_groups();
     const bool is_removed = remove_folder();
-    // Without a process the machine has nobody who could use its address; without its interfaces,
-    // which go with destroy(), nobody could with it.
-    machine_.disconnected = machine_.disconnected || is_destroyed || is_dead_;
-    if (is_dead_ && is_removed) {
+    // That nothing is left in the machine's groups does not tell: what serves a machine may have
+    // been started elsewhere, and not have been placed there yet.
+    machine_.disconnected = machine_.disconnected || is_destroyed;
+    if (is_dead_ && is_destroyed && is_removed) {
       session_.record.machine.reset();
       return session_.save();
     }
     if (auto saved = session_.save(); !saved) return saved;
-    return Error{Blame::node, "not all of machine '" + ref_.name + "' is gone: " + left_};
+    return Error{Blame::node, "not all of machine '" + ref_.name + "' is gone" +
+                                  (left_.empty() ? "" : ": " + left_)};
   }
 
  private:
@@ -96,6 +97,7 @@ class MachineEnd {
         backends_.push_back(*std::move(opened));
       } else {
         must("without backend '" + config.name + "'", opened.error());
+        left_ = opened.error().message;
         has_all_backends_ = false;
       }
     }
@@ -118,7 +120,9 @@ class MachineEnd {
   bool destroy() {
     bool all = has_all_backends_ && !backends_.empty();
     for (const auto& backend : backends_) {
-      all = must("destroy", backend->destroy(ref_, session_.budget.until(kDestroyLimit))) && all;
+      const auto destroyed = backend->destroy(ref_, session_.budget.until(kDestroyLimit));
+      if (!destroyed && left_.empty()) left_ = destroyed.error().message;
+      all = must("destroy", destroyed) && all;
     }
     return all;
   }

@@ -195,13 +195,17 @@ int run_locked(Session& session, const LoadedConfig& loaded,
     existing = std::optional<JobRecord>{reconstruct_record(session)};
     (*existing)->phase = RecordPhase::ending;
   }
-  if (*existing) {
+  const UnfinishedEnds unfinished{session.store};
+  if (!*existing) {
+    // The run before had its record removed, and then its epilog was killed.
+    unfinished.finish(session.record.job_id, session.input.job.restart_count);
+  } else {
     const bool is_done =
         (*existing)->phase != RecordPhase::preparing && (*existing)->phase != RecordPhase::ending;
     // slurmd may call a prolog twice for one run.
     if (is_same_run(**existing, session.input) && is_done) return 0;
     // From here on an end of the run before would be the end of this one.
-    UnfinishedEnds{session.store}.finish(session.record.job_id);
+    unfinished.finish(session.record.job_id, session.input.job.restart_count);
     session.record = **existing;
     clean_up_leftovers(session);
     const auto machine = session.record.machine;

@@ -14,7 +14,6 @@
 #include "core/stage/hooks.hpp"
 #include "core/system/atomic_file.hpp"
 #include "core/system/trash.hpp"
-#include "core/system/unique_fd.hpp"
 
 namespace cloud {
 namespace {
@@ -26,6 +25,7 @@ constexpr auto kForAll = 5s;
 constexpr auto kForOne = 2s;
 // Where processes do not die: every hook of a busy node would wait for them.
 constexpr std::int64_t kPauseSeconds = 10;
+constexpr std::size_t kNoteMax = 64;  ///< bytes of a number
 
 std::int64_t wall_seconds() {
   return std::time(nullptr);
@@ -43,23 +43,26 @@ std::string UnfinishedEnds::note(std::uint64_t job_id) const {
   return folder_ + "/" + std::to_string(job_id);
 }
 
-void UnfinishedEnds::begin(std::uint64_t job_id) const {
-  const auto file = note(job_id);
-  constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-  UniqueFd made{::open(file.c_str(), kFlags, 0600)};
-  if (!made && errno == ENOENT && make_directories(folder_, 0700)) {
-    made.reset(::open(file.c_str(), kFlags, 0600));
-  }
+void UnfinishedEnds::begin(std::uint64_t job_id, std::uint32_t restart_count) const {
+  if (const auto noted = run_of(job_id); noted && *noted >= restart_count) return;
+  if (!make_directories(folder_, 0700)) return;
+  AtomicWrite how;
+  how.durable = false;
   // Who was killed in the middle has not tried in vain.
-  if (made) set_time(file, 0);
+  if (write_file(note(job_id), std::to_string(restart_count), how)) set_time(note(job_id), 0);
 }
 
-void UnfinishedEnds::finish(std::uint64_t job_id) const {
-  ::unlink(note(job_id).c_str());
+void UnfinishedEnds::finish(std::uint64_t job_id, std::uint32_t restart_count) const {
+  const auto noted = run_of(job_id);
+  if (noted && *noted <= restart_count) ::unlink(note(job_id).c_str());
 }
 
-bool UnfinishedEnds::has(std::uint64_t job_id) const {
-  return ::access(note(job_id).c_str(), F_OK) == 0;
+std::optional<std::uint32_t> UnfinishedEnds::run_of(std::uint64_t job_id) const {
+  const auto text = read_file(note(job_id), kNoteMax);
+  if (!text) return std::nullopt;
+  std::uint32_t run = 0;
+  std::from_chars(text->data(), text->data() + text->size(), run);
+  return run;
 }
 
 void UnfinishedEnds::note_attempt(std::uint64_t job_id) const {

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Ends of jobs that an epilog began and did not finish: it was killed, or something could not be
-// ended or removed then. Each is noted in `<state_dir>/<node>/unfinished/<job>` before it begins,
-// and whatever hook comes next on the node, for whichever job, goes on with it.
+// ended or removed then. Each is noted in `<state_dir>/<node>/unfinished/<job>`, with the job's
+// restart count, as the first thing that an epilog does, and whatever hook comes next on the node,
+// for whichever job, goes on with it. A next run of the job is not ended with the run before: its
+// prolog removes the note, and its record has a higher count.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "core/config/site_config.hpp"
@@ -18,10 +21,13 @@ class UnfinishedEnds {
  public:
   explicit UnfinishedEnds(const RecordStore& store) : folder_{store.unfinished_dir()} {}
 
-  /// A note that cannot be made costs the job nothing: `cloudctl reconcile` finds it all the same.
-  void begin(std::uint64_t job_id) const;
-  void finish(std::uint64_t job_id) const;
-  [[nodiscard]] bool has(std::uint64_t job_id) const;
+  /// Notes that the end of the job's run `restart_count` has begun; a note of a later run stays.
+  /// One that cannot be made costs the job nothing: `cloudctl reconcile` finds it all the same.
+  void begin(std::uint64_t job_id, std::uint32_t restart_count) const;
+  /// Nothing is left to do of that run and those before it; a note of a later run stays.
+  void finish(std::uint64_t job_id, std::uint32_t restart_count) const;
+  /// The run whose end was begun, or nothing where there is no note.
+  [[nodiscard]] std::optional<std::uint32_t> run_of(std::uint64_t job_id) const;
   /// What could not be finished is not tried again at once.
   void note_attempt(std::uint64_t job_id) const;
   /// The jobs that it is time to try again, as far as time of day tells, which may have been set.

@@ -24,6 +24,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// For one folder at a time, then it is the others' turn: whoever still makes files in theirs keeps
+// only that one here.
+constexpr std::chrono::seconds kForOne{60};
+
 // "sc-n1-17-1234567@1879048192-65536-1000": whose folders a removal may empty goes with the name.
 std::string trash_name(const std::string& name, const TreeOwners& owners) {
   return name + "-" + std::to_string(Clock::now().time_since_epoch().count()) + "@" +
@@ -63,15 +67,19 @@ Result<void> empty(const std::string& trash, int lock_operation) {
     return os_error(Blame::node, "lock " + trash, errno);
   }
   Result<void> all;
-  std::error_code problem;
-  for (const auto& entry : std::filesystem::directory_iterator{trash, problem}) {
-    const auto path = entry.path().string();
-    auto removed = remove_tree(path, Clock::time_point::max(), owners_in(path));
-    if (removed) continue;
-    const bool is_foreign = removed.error().os_errno == EPERM;
-    all = std::move(removed);
-    if (!is_foreign) continue;
-    if (auto kept = set_aside(path, trash); !kept) all = std::move(kept);
+  for (bool is_late = true; is_late;) {
+    is_late = false;
+    std::error_code problem;
+    for (const auto& entry : std::filesystem::directory_iterator{trash, problem}) {
+      const auto path = entry.path().string();
+      auto removed = remove_tree(path, Clock::now() + kForOne, owners_in(path));
+      if (removed) continue;
+      const int why = removed.error().os_errno;
+      if (why == ETIMEDOUT) is_late = true;
+      if (why != ETIMEDOUT) all = std::move(removed);
+      if (why != EPERM) continue;
+      if (auto kept = set_aside(path, trash); !kept) all = std::move(kept);
+    }
   }
   return all;
 }

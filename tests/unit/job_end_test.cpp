@@ -14,6 +14,7 @@
 #include <fstream>
 #include <thread>
 
+#include "core/job/cgroup_tree.hpp"
 #include "core/job/record_store.hpp"
 #include "core/machine/machine_layers.hpp"
 #include "core/stage/time_budget.hpp"
@@ -62,26 +63,53 @@ TEST(UnfinishedEnds, AreDueAtOnceAndAfterAFailureLater) {
   const UnfinishedEnds ends{store};
   EXPECT_THAT(ends.due(), IsEmpty());
 
-  ends.begin(17);
+  ends.begin(17, 0);
   EXPECT_THAT(ends.due(), ElementsAre(17));
-  EXPECT_TRUE(ends.has(17));
+  EXPECT_EQ(ends.run_of(17), 0U);
   ends.note_attempt(17);
   EXPECT_THAT(ends.due(), IsEmpty());
-  EXPECT_TRUE(ends.has(17));
-  ends.finish(17);
-  EXPECT_FALSE(ends.has(17));
+  EXPECT_EQ(ends.run_of(17), 0U);
+  ends.finish(17, 0);
+  EXPECT_FALSE(ends.run_of(17));
+}
+
+TEST(UnfinishedEnds, AreOfTheLatestRun) {
+  const TemporaryFolder folder;
+  const RecordStore store{folder.path(), "n1"};
+  const UnfinishedEnds ends{store};
+  ends.begin(17, 2);
+  ends.begin(17, 1);
+  EXPECT_EQ(ends.run_of(17), 2U);
+  ends.finish(17, 1);
+  EXPECT_EQ(ends.run_of(17), 2U);
+  ends.begin(17, 3);
+  ends.finish(17, 3);
+  EXPECT_FALSE(ends.run_of(17));
 }
 
 TEST(UnfinishedEnds, AreDueWhereTheClockWasSetBack) {
   const TemporaryFolder folder;
   const RecordStore store{folder.path(), "n1"};
   const UnfinishedEnds ends{store};
-  ends.begin(17);
+  ends.begin(17, 0);
   const timespec tomorrow{std::time(nullptr) + 86400, 0};
   const timespec times[] = {tomorrow, tomorrow};
   ASSERT_EQ(::utimensat(AT_FDCWD, (store.unfinished_dir() + "/17").c_str(), times, 0), 0);
 
   EXPECT_THAT(ends.due(), ElementsAre(17));
+}
+
+TEST(CgroupTree, IsNotWalkedBeyondTheTime) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder.path() + "/a/b");
+  std::vector<std::string> seen;
+  const auto see = [&](const CgroupVisit& at) { seen.push_back(at.name); };
+
+  EXPECT_TRUE(visit_cgroups(folder.path(), see));
+  EXPECT_EQ(seen.size(), 3);
+  seen.clear();
+  EXPECT_FALSE(visit_cgroups(folder.path(), see, std::chrono::steady_clock::now()));
+  EXPECT_THAT(seen, IsEmpty());
 }
 
 std::vector<std::string> points(const std::vector<MountLine>& lines) {

@@ -77,6 +77,26 @@ inline bool is_first_of_namespace(pid_t pid) {
   return false;
 }
 
+// Each is opened before the group is read anew: a number in the first reading may have come to mean
+// another process, one in both is a process of the group's. In portions, as a process has fewer
+// descriptors than a machine may have processes.
+inline void kill_each(const std::string& cgroup, const std::vector<pid_t>& pids) {
+  constexpr std::size_t kPortion = 200;
+  for (std::size_t begin = 0; begin < pids.size(); begin += kPortion) {
+    std::vector<Process> opened;
+    for (std::size_t i = begin; i < std::min(pids.size(), begin + kPortion); ++i) {
+      Descriptor pidfd{static_cast<int>(::syscall(SYS_pidfd_open, pids[i], 0))};
+      if (pidfd) opened.push_back({pids[i], std::move(pidfd)});
+    }
+    auto now = processes_of(cgroup);
+    std::sort(now.begin(), now.end());
+    for (const auto& process : opened) {
+      if (!std::binary_search(now.begin(), now.end(), process.pid)) continue;
+      ::syscall(SYS_pidfd_send_signal, process.pidfd.value(), SIGKILL, nullptr, 0);
+    }
+  }
+}
+
 }  // namespace detail
 
 /// The process 1 of the machine whose processes are in that control group.
@@ -128,13 +148,7 @@ inline void kill_processes(const std::string& cgroup, Deadline deadline, const H
   for (;;) {
     const auto found = processes_of(cgroup);
     if (found.empty()) return;
-    for (const auto pid : found) {
-      const auto process = open_process(pid, [&](pid_t number) {
-        const auto now = processes_of(cgroup);
-        return std::find(now.begin(), now.end(), number) != now.end();
-      });
-      if (process) ::syscall(SYS_pidfd_send_signal, process.pidfd.value(), SIGKILL, nullptr, 0);
-    }
+    detail::kill_each(cgroup, found);
     deadline.pause(
         host, kPauseMs,
         "end the " + std::to_string(found.size()) + " processes in the machine's control group");

@@ -109,13 +109,8 @@ finishes_all() {
   rm -rf "$STATE/quarantine" "$precious"
 }
 
-@test "F5 F8: descriptors that a task has handed out keep no memory and no room after the job" {
-  gcc -static -o pass_files "$BATS_TEST_DIRNAME/pass_files.c"
-  as_user ./keep_files.py >kept 2>&1 3>&- &
-  eventually says '^listens' kept
-  run -0 in_lxc ./pass_files
-  assert_output passed
-  eventually says '^holds 3[0-9]{7} bytes' kept || fail "$(cat kept)"
+# What a process outside still can with what a task has handed out, after the job.
+keeps_nothing() {
   eventually no_jobs
   eventually nodes_are_idle
   touch ended
@@ -124,6 +119,66 @@ finishes_all() {
   assert_line "memory: 0 bytes are kept"
   assert_line --regexp "^memory: [0-9]{1,6} bytes more"
   assert_line "disk: 0 files more"
+}
+
+@test "F5 F8: descriptors that a task has handed out keep no memory and no room after the job" {
+  gcc -static -o pass_files "$BATS_TEST_DIRNAME/pass_files.c"
+  as_user ./keep_files.py >kept 2>&1 3>&- &
+  eventually says '^listens' kept
+  run -0 in_lxc ./pass_files
+  assert_output passed
+  eventually says '^holds 3[0-9]{7} bytes' kept || fail "$(cat kept)"
+  keeps_nothing
+}
+
+@test "F5 F8: nor do they where the machine's keeper was killed before" {
+  gcc -static -o pass_files "$BATS_TEST_DIRNAME/pass_files.c"
+  machine lxc
+  as_user ./keep_files.py >kept 2>&1 3>&- &
+  eventually says '^listens' kept
+  run -0 as_user "$RUN/jobs/$job/access" ./pass_files
+  eventually says '^holds 3[0-9]{7} bytes' kept || fail "$(cat kept)"
+  kill -9 "$(state_of "$job" keeper_pid)"
+  end_jobs "$job"
+  keeps_nothing
+}
+
+@test "N1: a next run is not ended by a note of the run before whose record had gone" {
+  run -0 hook prolog 888027
+  run hook epilog 888027 \
+    strace -f -qq -o strace.out -P "$STATE/unfinished/888027" -e trace=unlink -e inject=unlink:signal=KILL:when=1
+  assert [ -e "$STATE/unfinished/888027" ]
+  assert [ ! -e "$STATE/jobs/888027" ]
+  run -0 hook prolog 888027 SLURM_JOB_RESTART_COUNT=1
+  run -0 hook prolog 888028
+  assert_equal "$(state_of 888027 phase)" prepared
+  run -0 hook epilog 888028
+  run -0 hook epilog 888027 SLURM_JOB_RESTART_COUNT=1
+}
+
+@test "N1: an epilog that was killed before it could lock the record is finished by the next hook" {
+  run -0 hook prolog 888029
+  run hook epilog 888029 strace -f -qq -o strace.out -e trace=flock -e inject=flock:signal=KILL:when=1
+  assert [ -e "$STATE/jobs/888029" ]
+  run -0 hook prolog 888030
+  assert [ ! -e "$STATE/jobs/888029" ]
+  run -0 hook epilog 888030
+}
+
+@test "F5: who takes a machine's memory back follows no link that its user puts there meanwhile" {
+  local precious=$PLAYGROUND/precious
+  mkdir "$precious"
+  echo kept >"$precious/file"
+  gcc -static -o pass_files "$BATS_TEST_DIRNAME/pass_files.c"
+  as_user ./swap_folders.py "$precious" >swaps 2>&1 3>&- &
+  eventually says '^listens' swaps
+  run -0 in_lxc ./pass_files /dev/shm/theirs
+  eventually no_jobs
+  eventually nodes_are_idle
+  touch enough
+  eventually says '^done' swaps || fail "$(cat swaps)"
+  assert_equal "$(<"$precious/file")" kept
+  rm -r "$precious"
 }
 
 @test "F8: the trash of an earlier hook is emptied by the next one" {
