@@ -15,6 +15,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -35,10 +36,6 @@ constexpr std::size_t kWordsMax = 4096;  ///< bytes of what escort says
   ::_exit(kNotStarted);
 }
 
-void require(const Result<void>& done) {
-  if (!done) refuse(done.error().message);
-}
-
 // What escort says next; ends where it has gone.
 Frame hear(int escort) {
   auto frame = receive_frame(escort, kWordsMax);
@@ -48,8 +45,17 @@ Frame hear(int escort) {
   return std::move(**frame);
 }
 
+// Ends where nobody listens any more, with what they said before they went.
+void tell(int escort, FrameKind kind, std::string_view bytes = {},
+          std::span<const int> files = {}) {
+  const auto told = send_frame(escort, kind, bytes, files);
+  if (told) return;
+  const auto last = hear(escort);
+  refuse(last.kind == FrameKind::refused ? last.bytes : told.error().message);
+}
+
 void be_let_in(int escort) {
-  require(send_frame(escort, FrameKind::go));
+  tell(escort, FrameKind::go);
   const auto answer = hear(escort);
   if (answer.kind == FrameKind::refused) refuse(answer.bytes);
   if (answer.kind != FrameKind::joined) refuse("`escort` does not say what it was asked");
@@ -77,7 +83,7 @@ void hand_on_files(int escort) {
     for (std::size_t i = first; i < first + count; ++i) {
       numbers += to_bytes(static_cast<std::uint32_t>(files[i]));
     }
-    require(send_frame(escort, FrameKind::files, numbers, {&files[first], count}));
+    tell(escort, FrameKind::files, numbers, {&files[first], count});
   }
 }
 
@@ -87,15 +93,14 @@ void hand_on_memory_policy(int escort) {
   int mode = 0;
   std::array<char, kNodesMax / 8> nodes{};
   if (::syscall(SYS_get_mempolicy, &mode, nodes.data(), kNodesMax, nullptr, 0) != 0) return;
-  require(send_frame(
-      escort, FrameKind::memory_policy,
-      to_bytes(static_cast<std::uint32_t>(mode)) + std::string{nodes.data(), nodes.size()}));
+  tell(escort, FrameKind::memory_policy,
+       to_bytes(static_cast<std::uint32_t>(mode)) + std::string{nodes.data(), nodes.size()});
 }
 
 std::optional<PtyRelay> ask_for_terminal(int escort) {
   auto relay = PtyRelay::of_our_terminal();
   if (!relay) return relay;
-  require(send_frame(escort, FrameKind::terminal));
+  tell(escort, FrameKind::terminal);
   auto answer = hear(escort);
   if (answer.kind != FrameKind::terminal || answer.files.empty()) return std::nullopt;
   relay->connect(std::move(answer.files.front()));
@@ -147,13 +152,13 @@ void run_in_namespaces(const std::string& dir, int escort, const TaskOrder& task
   hand_on_files(escort);
   hand_on_memory_policy(escort);
   if (script >= 0) {
-    require(send_frame(escort, FrameKind::script, to_bytes(static_cast<std::uint32_t>(script))));
+    tell(escort, FrameKind::script, to_bytes(static_cast<std::uint32_t>(script)));
   }
   // Before our terminal is raw: what goes wrong now is said on it.
   const auto request = serialise(request_of(task));
   if (!request) refuse(request.error().message);
   auto relay = ask_for_terminal(escort);
-  require(send_frame(escort, FrameKind::task, *request));
+  tell(escort, FrameKind::task, *request);
   end_like(stay_with_task(escort, signals.value(), relay));
 }
 
