@@ -57,6 +57,14 @@ void write_note(const std::string& note, const std::string& text) {
   ::unlink(part.c_str());
 }
 
+Accelerator verdict_of(const ProbeAnswer& answer) {
+  return {answer.runs, answer.reason};
+}
+
+std::optional<Accelerator> known_verdict(const std::string& note) {
+  return parse_verdict(content_of_own(note), boot_id());
+}
+
 }  // namespace
 
 std::string verdict_text(const Accelerator& verdict, const std::string& boot_id) {
@@ -74,8 +82,7 @@ std::optional<Accelerator> parse_verdict(const std::string& text, const std::str
 }
 
 Accelerator remembered_verdict(const std::string& note, const std::function<ProbeAnswer()>& probe) {
-  const auto boot = boot_id();
-  if (const auto known = parse_verdict(content_of_own(note), boot)) return *known;
+  if (const auto known = known_verdict(note)) return *known;
   const Descriptor lock{
       ::open((note + ".lock").c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600)};
   const auto patience = sdk::in_seconds(kProbeSeconds);
@@ -84,11 +91,15 @@ Accelerator remembered_verdict(const std::string& note, const std::function<Prob
     ::usleep(50000);
   }
   // Another may have found out meanwhile.
-  if (const auto known = parse_verdict(content_of_own(note), boot)) return *known;
+  if (const auto known = known_verdict(note)) return *known;
   const auto answer = probe();
-  Accelerator verdict{answer.runs, answer.reason};
-  if (answer.lasting) write_note(note, verdict_text(verdict, boot));
+  auto verdict = verdict_of(answer);
+  if (answer.lasting) write_note(note, verdict_text(verdict, boot_id()));
   return verdict;
+}
+
+void find_out_about_kvm(const std::string& note) {
+  if (::access(kDevice, F_OK) == 0) (void)remembered_verdict(note, probe_kvm);
 }
 
 Accelerator find_accelerator(const std::string& note, const QemuIdentity& qemu) {
@@ -96,7 +107,8 @@ Accelerator find_accelerator(const std::string& note, const QemuIdentity& qemu) 
   if (::stat(kDevice, &status) != 0) {
     return {false, std::string{kDevice} + ": " + std::strerror(errno)};
   }
-  auto verdict = remembered_verdict(note, probe_kvm);
+  const auto known = known_verdict(note);
+  auto verdict = known ? *known : verdict_of(probe_kvm());
   if (!verdict.hardware) return verdict;
   // libvirtd gives QEMU a copy of the device with its owner, mode and ACL.
   if (const auto why = refusal_for(kDevice, qemu); !why.empty()) {

@@ -19,11 +19,16 @@ struct Accelerator {
   std::string reason;     ///< why not, or ""
 };
 
-/// Whether /dev/kvm can run a guest of this QEMU's, and not only be opened by root: a KVM that is
-/// itself a guest of another may run a firmware and no operating system. That much is found out
-/// once for each boot of the node, in some 2 s, and remembered in `note`, a file of root's alone.
-/// Others who ask meanwhile wait. What an administrator may mend while the node runs (no device, no
-/// right) is looked at each time.
+/// Finds out whether /dev/kvm can run a guest, and not only be opened by root: a KVM that is itself
+/// a guest of another may run a firmware and no operating system. Once for each boot of the node,
+/// in some 2 s, and remembered in `note`, a file of root's alone; others who ask meanwhile wait.
+/// Not for a process in a job's control group: its user can make it too slow, and that verdict is
+/// for all.
+void find_out_about_kvm(const std::string& note);
+
+/// Whether KVM can run a guest of this QEMU's: by `note`, or where that has nothing of this boot by
+/// a trial for this machine alone. What an administrator may mend while the node runs (no device,
+/// no right) is looked at each time.
 [[nodiscard]] Accelerator find_accelerator(const std::string& note, const QemuIdentity& qemu);
 
 /// The verdict that `note` has of this boot; else that of `probe`, which is written down where it

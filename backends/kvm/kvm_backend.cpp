@@ -127,6 +127,7 @@ class KvmBackend {
 
   void prepare(const cloud_machine_spec& spec) {
     require_socket_path(console_of(spec));
+    if (accel_ != "tcg") find_out_about_kvm(kvm_note(spec));
     const auto files = check_template(*spec.image);
     const auto settings = image_settings(spec);
     (void)fragment_of(settings, "domain_xml_extra");
@@ -237,6 +238,10 @@ class KvmBackend {
   static std::string overlay_of(const cloud_machine_spec& spec) {
     return std::string{spec.work_dir} + "/disk.qcow2";
   }
+  // Beside the machines' folders, for all of the node's.
+  static std::string kvm_note(const cloud_machine_spec& spec) {
+    return fs::path{spec.work_dir}.parent_path() / ".kvm";
+  }
   static std::string console_of(const cloud_machine_spec& spec) {
     return std::string{spec.work_dir} + "/console.sock";
   }
@@ -253,9 +258,7 @@ class KvmBackend {
     plan.qemu = qemu_identity(spec.subid_first, "");
     if (accel_ == "tcg") return;
     const auto with_kvm = qemu_identity(spec.subid_first, "/dev/kvm");
-    // Beside the machines' folders, for all of the node's.
-    const auto note = fs::path{spec.work_dir}.parent_path() / ".kvm";
-    const auto found = find_accelerator(note.string(), with_kvm);
+    const auto found = find_accelerator(kvm_note(spec), with_kvm);
     if (accel_ == "kvm" && !found.hardware) {
       throw Failure{CLOUD_E_NODE, "KVM cannot run the guest on this node (" + found.reason +
                                       "); accel = \"auto\" would fall back to TCG"};
@@ -351,9 +354,10 @@ class KvmBackend {
   void take_over(const cloud_machine_spec& spec, const DomainPlan& plan) {
     console_ = connect_console(plan.console);
     const auto process = process_behind(console_, plan.qemu.uid);
-    remember_process(spec.work_dir, process.pid);
+    remember_process(spec.work_dir, process);
     host_.place(std::string{spec.cgroup} + "/machine", process.pid);
     std::ofstream{"/proc/" + std::to_string(process.pid) + "/oom_score_adj"} << "0";
+    if (sdk::is_over(process)) throw Failure{CLOUD_E_NODE, "the machine's QEMU has ended"};
   }
 
   Host host_;

@@ -71,6 +71,16 @@ void forget_filter(const std::string& interface, const MachineKnowers& knowers, 
   }
 }
 
+// virtlogd keeps some older ones, and what is in them is the guest's to choose.
+void remove_logs(const std::string& folder, const std::string& machine) {
+  constexpr int kOlder = 100;
+  const auto newest = folder + "/" + machine + ".log";
+  ::unlink(newest.c_str());
+  for (int older = 0; older < kOlder; ++older) {
+    if (::unlink((newest + "." + std::to_string(older)).c_str()) != 0) return;
+  }
+}
+
 }  // namespace
 
 void end_machine(const cloud_machine_ref& ref, const MachineKnowers& knowers, Deadline deadline) {
@@ -89,7 +99,7 @@ void end_machine(const cloud_machine_ref& ref, const MachineKnowers& knowers, De
   remove_libvirt_cgroups(ref.name);
   // One a job would be there for ever.
   if (!knowers.log_dir.empty() && !failure.is(CLOUD_E_INTERNAL)) {
-    ::unlink((knowers.log_dir + "/" + ref.name + ".log").c_str());
+    remove_logs(knowers.log_dir, ref.name);
   }
   failure.rethrow();
 }

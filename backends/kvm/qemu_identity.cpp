@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,6 +33,8 @@ std::string refusal_for(const std::string& device, const QemuIdentity& qemu) {
         ::setresuid(qemu.uid, qemu.uid, qemu.uid) != 0) {
       throw sdk::system_failure(CLOUD_E_NODE, "become uid " + std::to_string(qemu.uid), errno);
     }
+    // Where a site lets processes that have changed their ids be dumped, QEMUs could trace it.
+    ::prctl(PR_SET_DUMPABLE, 0);
     const sdk::Descriptor opened{::open(device.c_str(), O_RDWR | O_CLOEXEC)};
     return opened ? "" : std::strerror(errno);
   };

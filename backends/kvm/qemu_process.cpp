@@ -106,8 +106,11 @@ sdk::Process process_behind(const Descriptor& console, uid_t uid) {
                                   "security_driver = \"none\"?)"};
 }
 
-void remember_process(const std::string& work_dir, pid_t pid) {
-  write_private_file(work_dir + "/qemu", std::to_string(pid) + " " + start_time(pid) + "\n");
+void remember_process(const std::string& work_dir, const sdk::Process& process) {
+  const auto began = start_time(process.pid);
+  // Asked after its time was read: the number has not come to mean another process.
+  if (sdk::is_over(process)) throw Failure{CLOUD_E_NODE, "the machine's QEMU has ended"};
+  write_private_file(work_dir + "/qemu", std::to_string(process.pid) + " " + began + "\n");
 }
 
 sdk::Process remembered_process(const std::string& work_dir) {

@@ -23,7 +23,7 @@ namespace cloud::kvm {
 [[nodiscard]] sdk::Process process_behind(const sdk::Descriptor& console, uid_t uid);
 
 /// Remembers it, with the time of its start, as `<work_dir>/qemu`.
-void remember_process(const std::string& work_dir, pid_t pid);
+void remember_process(const std::string& work_dir, const sdk::Process& process);
 [[nodiscard]] sdk::Process remembered_process(const std::string& work_dir);
 
 /// Every process that runs as `uid` and whose command line says that it is the QEMU of that

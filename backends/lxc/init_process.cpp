@@ -57,40 +57,62 @@ void end_machine(const std::string& name, const std::string& cgroup, const sdk::
   for (const auto* group : {"", "/monitor"}) sdk::kill_processes(cgroup + group, deadline, host);
 }
 
-int run_in_machine(const sdk::Process& init, std::vector<std::string> argv) {
-  constexpr int kNone = 255;
-  constexpr int kNamespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET |
-                              CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
-  std::vector<char*> words;
-  for (auto& word : argv) words.push_back(word.data());
-  words.push_back(nullptr);
-  char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
-  char* environment[] = {path, nullptr};
-  // Before there is a process that the machine can see: nothing of it must be root's, nor be
-  // traced.
-  ::prctl(PR_SET_DUMPABLE, 0);
-  const int null = ::open("/dev/null", O_RDWR);
-  if (null < 0) return kNone;
-  for (const int fd : {0, 1, 2}) ::dup2(null, fd);
-  // The session's keyring is root's.
-  if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) < 0 && errno != ENOSYS) {
-    return kNone;
-  }
-  if (::setns(init.pidfd.value(), kNamespaces) != 0 || ::setgroups(0, nullptr) != 0 ||
-      ::setresgid(0, 0, 0) != 0 || ::setresuid(0, 0, 0) != 0) {
-    return kNone;
-  }
-  const pid_t pid = ::fork();
-  if (pid < 0) return kNone;
-  if (pid == 0) {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    ::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
-    ::execvpe(words.front(), words.data(), environment);
-    ::_exit(kNone);
-  }
+namespace {
+
+constexpr int kNone = 255;
+
+int exit_status_of(pid_t pid) {
   int status = 0;
   uninterrupted([&] { return ::waitpid(pid, &status, 0); });
   return WIFEXITED(status) ? WEXITSTATUS(status) : kNone;
+}
+
+// JUSTIFICATION: only a child of the process that has joined a pid namespace is in it, and the
+// machine's root may kill that child before it executes anything and take what it has open then:
+// nothing of ours is.
+[[noreturn]] void run_inside(int init, const std::vector<char*>& words) {
+  constexpr int kNamespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET |
+                              CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+  char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
+  char* environment[] = {path, nullptr};
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::prctl(PR_SET_DUMPABLE, 0);
+  const int null = ::open("/dev/null", O_RDWR);
+  if (null < 0) ::_exit(kNone);
+  for (const int fd : {0, 1, 2}) ::dup2(null, fd);
+  if (init != 3) ::dup2(init, 3);
+  ::syscall(SYS_close_range, 4U, ~0U, 0U);
+  // The session's keyring is root's.
+  if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) < 0 && errno != ENOSYS) {
+    ::_exit(kNone);
+  }
+  if (::setns(3, kNamespaces) != 0 || ::setgroups(0, nullptr) != 0 || ::setresgid(0, 0, 0) != 0 ||
+      ::setresuid(0, 0, 0) != 0) {
+    ::_exit(kNone);
+  }
+  ::close(3);
+  ::prctl(PR_SET_DUMPABLE, 0);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  const pid_t pid = ::fork();
+  if (pid < 0) ::_exit(kNone);
+  if (pid == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::execvpe(words.front(), words.data(), environment);
+    ::_exit(kNone);
+  }
+  ::_exit(exit_status_of(pid));
+}
+
+}  // namespace
+
+int run_in_machine(const sdk::Process& init, std::vector<std::string> argv) {
+  std::vector<char*> words;
+  for (auto& word : argv) words.push_back(word.data());
+  words.push_back(nullptr);
+  const pid_t pid = ::fork();
+  if (pid < 0) return kNone;
+  if (pid == 0) run_inside(init.pidfd.value(), words);
+  return exit_status_of(pid);
 }
 
 }  // namespace cloud::lxc

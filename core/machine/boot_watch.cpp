@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "core/machine/last_line.hpp"
+#include "core/machine/machine_keys.hpp"
 #include "core/system/unique_fd.hpp"
 
 namespace cloud {
@@ -192,7 +193,10 @@ Result<bool> BootWatch::log_in() {
            .leaves_daemon = true,
            .user = user_});
   if (!outcome) return outcome.error();
-  if (outcome->kind == Outcome::Kind::exited && outcome->code == 0) return true;
+  if (outcome->kind == Outcome::Kind::exited && outcome->code == 0) {
+    if (auto closed = close_socket_folder(target_.dir); !closed) return std::move(closed).error();
+    return true;
+  }
   const auto said = last_line_in(outcome->output);
   login_problem_ = outcome->kind == Outcome::Kind::timed_out
                        ? "ssh took more than " + in_seconds(kSshLimit)

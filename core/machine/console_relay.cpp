@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -182,7 +183,11 @@ Result<ConsoleRelay> ConsoleRelay::start(const std::string& dir, const MachineUs
   if (pid == 0) {
     for (const int number : {SIGTERM, SIGINT, SIGHUP}) ::signal(number, SIG_DFL);
     close_others(relay);
-    if (become(id)) relay.run();
+    const bool is_machines = become(id);
+    // Where a site lets processes that have changed their ids be dumped, others of that id could
+    // trace it.
+    ::prctl(PR_SET_DUMPABLE, 0);
+    if (is_machines) relay.run();
     ::_exit(0);
   }
   return made;

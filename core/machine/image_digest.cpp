@@ -12,6 +12,7 @@
 #include <chrono>
 #include <ctime>
 #include <memory>
+#include <optional>
 #include <spank-cloud/base/uninterrupted.hpp>
 #include <vector>
 
@@ -25,8 +26,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::time_t kTick = 2;     ///< seconds: more than any file system's
-constexpr auto kOthersRead = 10min;  ///< somebody else's reading of the same file
+constexpr std::time_t kTick = 2;  ///< seconds: more than any file system's
+// Somebody else's reading of the same file, before it is read twice: who reads is in a job's
+// control group, and may be as slow as its user likes.
+constexpr auto kOthersRead = 30s;
 
 std::string hex(const unsigned char* bytes, std::size_t count) {
   constexpr std::string_view kDigits = "0123456789abcdef";
@@ -66,14 +69,16 @@ std::string name_of(const std::string& path) {
   return hex(digest.data(), 16);
 }
 
+std::optional<std::string> noted_digest(const std::string& note, const std::string& version) {
+  const auto known = read_file(note, 4096);
+  if (!known) return std::nullopt;
+  const auto end = known->find('\n');
+  if (end == std::string::npos || known->substr(0, end) != version) return std::nullopt;
+  return known->substr(end + 1, 64);
+}
+
 Result<std::string> remembered_digest(const std::string& path, const std::string& folder) {
   const auto note = folder + "/" + name_of(path);
-  const UniqueFd lock{
-      ::open((note + ".lock").c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600)};
-  if (!lock) return os_error(Blame::node, "open " + note + ".lock", errno);
-  if (auto locked = lock_exclusively(lock.value(), note, kOthersRead); !locked) {
-    return std::move(locked).error();
-  }
   const UniqueFd file{
       uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); })};
   struct stat status {};
@@ -82,12 +87,12 @@ Result<std::string> remembered_digest(const std::string& path, const std::string
   }
   if (!S_ISREG(status.st_mode)) return Error{Blame::site, "image " + path + " is no regular file"};
   const auto version = version_of(status);
-  if (const auto known = read_file(note, 4096)) {
-    const auto end = known->find('\n');
-    if (end != std::string::npos && known->substr(0, end) == version) {
-      return known->substr(end + 1, 64);
-    }
-  }
+  if (const auto known = noted_digest(note, version)) return *known;
+  const UniqueFd lock{
+      ::open((note + ".lock").c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600)};
+  if (!lock) return os_error(Blame::node, "open " + note + ".lock", errno);
+  const bool is_ours = lock_exclusively(lock.value(), note, kOthersRead).has_value();
+  if (const auto known = noted_digest(note, version)) return *known;
   auto digest = sha256_of(file.value(), path);
   if (!digest) return digest;
   struct stat after {};
@@ -96,6 +101,7 @@ Result<std::string> remembered_digest(const std::string& path, const std::string
   }
   // What was changed a moment ago can be changed again without another time.
   if (std::time(nullptr) - std::max(status.st_ctime, status.st_mtime) <= kTick) return digest;
+  if (!is_ours) return digest;
   if (auto saved = write_file(note, version + "\n" + *digest + "\n", {.mode = 0600, .owner = {}});
       !saved) {
     return std::move(saved).error();

@@ -39,9 +39,9 @@ std::string type_and_key(const std::string& line) {
   return line.substr(0, line.find(' ', line.find(' ') + 1));
 }
 
-// OpenSSH makes its socket itself, with the user's uid: by its group, it alone can do so here. The
-// user goes through the folder to the socket and can put nothing into what root removes later. With
-// the machine's disk, not below run_dir.
+// OpenSSH makes its socket itself, with the user's uid: by its group, it alone can do so here, and
+// nobody once it has: see close_socket_folder(). The user goes through the folder to the socket and
+// can put nothing into what root removes later. With the machine's disk, not below run_dir.
 Result<void> make_socket_folder(const std::string& dir, const MachineSpec& spec) {
   constexpr mode_t kWritesAndPasses = 0731;
   const auto folder = spec.work_dir + "/ssh";
@@ -73,6 +73,13 @@ Result<void> publish(const std::string& dir, const std::string& machine, const M
 }
 
 }  // namespace
+
+Result<void> close_socket_folder(const std::string& dir) {
+  constexpr mode_t kPasses = 0711;
+  const auto folder = ssh_socket_folder(dir);
+  if (::chmod(folder.c_str(), kPasses) == 0) return {};
+  return os_error(Blame::node, "change the mode of " + folder, errno);
+}
 
 Result<MachineKeys> make_machine_keys(const std::string& scratch, const std::string& dir,
                                       const MachineSpec& spec) {

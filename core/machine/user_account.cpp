@@ -136,7 +136,13 @@ enum class Refusal : int { none = 0, not_regular = -1, too_long = -2 };
 // as it is undumpable. Only async-signal-safe calls: raw ones, as glibc's wrappers would change the
 // ids of all threads of the caller's copy.
 [[noreturn]] void read_in_child(const MachineUser& user, const char* path, std::size_t limit,
-                                char* buffer, int pipe) {
+                                char* buffer, int answer) {
+  constexpr int pipe = 3;
+  // Before it is the user's: what its user could take from it, as it dies, is nothing of root's.
+  const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (answer != pipe) ::dup2(answer, pipe);
+  for (const int fd : {0, 1, 2}) ::dup2(null, fd);
+  ::syscall(SYS_close_range, 4U, ~0U, 0U);
   const auto say = [&](int problem) {
     [[maybe_unused]] const auto written = ::write(pipe, &problem, sizeof problem);
     if (problem != 0) ::_exit(1);

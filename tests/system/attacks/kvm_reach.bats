@@ -63,7 +63,10 @@ user_can_do() { as_user ./touch.py "$@"; }
 @test "N2: the user can put nothing into the machine's folder, and find no file there" {
   local folder=$STATE/machines/sc-$NODE-$GUEST
   run as_user sh -c "mkdir '$folder/ssh/mine'; ln -s / '$folder/ssh/link'; touch '$folder/ssh/file' '$folder/file'; mv /home '$folder/ssh/'"
-  run -0 find "$folder" -mindepth 1 -name 'mine' -o -name 'link' -o -name 'file'
+  # The ssh that holds the connection would make a socket for its user.
+  run as_user ssh -F none -S "$RUN/jobs/$GUEST/ssh/socket/s" -O forward -L "$folder/ssh/forwarded:127.0.0.1:22" guest
+  assert_failure
+  run -0 find "$folder" -mindepth 1 -name 'mine' -o -name 'link' -o -name 'file' -o -name 'forwarded'
   assert_output ""
   run ! as_user ls "$folder" "$folder/ssh"
   assert_output --partial "Permission denied"
