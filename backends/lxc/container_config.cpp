@@ -35,9 +35,9 @@ void add_network(Items& items, const cloud_machine_spec& spec) {
     return;
   }
   const auto& network = *spec.network;
-  items.emplace_back("lxc.net.0.type", "veth");
-  items.emplace_back("lxc.net.0.link", network.bridge);
-  items.emplace_back("lxc.net.0.veth.pair", veth_name(spec.name));
+  // Of the monitor's network namespace, which has nothing else.
+  items.emplace_back("lxc.net.0.type", "phys");
+  items.emplace_back("lxc.net.0.link", kMachinesEnd);
   items.emplace_back("lxc.net.0.name", "eth0");
   items.emplace_back("lxc.net.0.hwaddr", network.mac);
   items.emplace_back("lxc.net.0.flags", "up");

@@ -32,6 +32,9 @@ struct ContainerPlan {
 [[nodiscard]] std::vector<std::pair<std::string, std::string>> container_config(
     const cloud_machine_spec& spec, const ContainerPlan& plan);
 
+/// The machine's end of its network before liblxc has moved it there.
+inline constexpr const char* kMachinesEnd = "eth0";
+
 /// The host side of the machine's network, at most 15 bytes: "vc" and a hash of the machine's name.
 [[nodiscard]] std::string veth_name(const std::string& machine);
 

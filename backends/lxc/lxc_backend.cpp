@@ -23,6 +23,7 @@
 #include "backends/lxc/image.hpp"
 #include "backends/lxc/image_files.hpp"
 #include "backends/lxc/init_process.hpp"
+#include "backends/lxc/legacy_cgroups.hpp"
 #include "backends/lxc/rootfs.hpp"
 #include "backends/lxc/unified_cgroup.hpp"
 
@@ -334,6 +335,14 @@ class LxcBackend {
       // Its monitor is born here and goes to its own group later: whenever the start is cut off, it
       // is found. And from here liblxc finds no controller to hand on, see choose_cgroup().
       host_.place(spec.cgroup, ::getpid());
+      // liblxc's monitor keeps every connection to its command socket, which is an abstract one:
+      // nobody on the node reaches it from here.
+      if (spec.network == nullptr) {
+        enter_empty_network();
+      } else {
+        enter_network_of_port({veth_name(spec.name), kMachinesEnd, spec.network->bridge,
+                               spec.network->mac, spec.network->isolate != 0});
+      }
       return std::string{container->start(container.get(), 0, nullptr) ? "started" : "failed"};
     };
     try {
@@ -342,8 +351,8 @@ class LxcBackend {
         throw Failure{CLOUD_E_NODE,
                       "liblxc could not start the machine" + because(first_log_error(work_dir))};
       }
-      if (spec.network != nullptr && spec.network->isolate != 0) {
-        isolate_port(veth_name(spec.name));
+      if (take_back_groups(spec.cgroup)) {
+        host_.log(CLOUD_WARN, "the machine's root had groups of controllers for a moment");
       }
     } catch (...) {
       end_half_started(spec);

@@ -164,16 +164,14 @@ void remove_locked(const CgroupHierarchy& hierarchy, const std::string& path,
   // Slurm holds this lock while it makes a job's groups below a user's that may just be removed.
   const UniqueFd lock{::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   if (!lock) return;
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(
-      std::max(deadline - std::chrono::steady_clock::now(), std::chrono::nanoseconds{0}));
-  const bool is_locked = lock_exclusively(lock.value(), root, left).has_value();
+  // Anybody can hold it, though, as anybody can read the folder: it is not waited for.
+  const bool is_locked =
+      lock_exclusively(lock.value(), root, std::chrono::milliseconds{0}).has_value();
   remove_groups(hierarchy.mount_point + path, deadline, stayed);
   remove_steps(hierarchy, path, deadline);
-  // Without it, only what is the ended job's alone.
-  if (!is_locked) {
-    stayed.push_back(root + " (its lock is held: its empty groups are Slurm's to remove)");
-    return;
-  }
+  // Without it, only what is the ended job's alone; the user's empty group is for the next hook that
+  // ends a job of theirs.
+  if (!is_locked) return;
   // Slurm's own root of the hierarchies that it manages is Slurm's to remove.
   const auto last = is_slurms(hierarchy) ? levels.rend() - 1 : levels.rend();
   for (auto level = levels.rbegin() + 1; level < last; ++level) {

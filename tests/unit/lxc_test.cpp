@@ -129,7 +129,8 @@ TEST(ContainerConfig, GivesTheLeasedAddressAndItsGateway) {
   EXPECT_THAT(items, Contains(Pair("lxc.net.0.ipv4.address", "10.0.0.5/24 10.0.0.255")));
   EXPECT_THAT(items, Contains(Pair("lxc.net.0.ipv4.gateway", "10.0.0.1")));
   EXPECT_THAT(items, Contains(Pair("lxc.net.0.hwaddr", "02:00:0a:00:00:05")));
-  EXPECT_THAT(items, Contains(Pair("lxc.net.0.veth.pair", veth_name("sc-n1-5"))));
+  EXPECT_THAT(items, Contains(Pair("lxc.net.0.type", "phys")));
+  EXPECT_THAT(items, Contains(Pair("lxc.net.0.link", kMachinesEnd)));
 }
 
 TEST(ContainerConfig, LimitsProcessesOnlyWhereAsked) {

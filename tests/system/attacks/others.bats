@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+# What one user's machine, or anybody on the node, does to another's job and to the node.
+load ../lib
+
+setup() {
+  begin_case
+  cp "$BATS_TEST_DIRNAME"/*.py .
+  chmod 755 ./*.py
+}
+teardown() {
+  touch "$HOME_DIR/enough"
+  wait
+  end_case
+}
+
+# JOB COMMAND...: as root of the job's container, on the node's own file system.
+as_machines_root() {
+  local init
+  init=$(state_of "$1" init_pid)
+  shift
+  nsenter --target "$init" --user --net --setuid 0 --setgid 0 -- "$@"
+}
+
+@test "F4: nothing of a container's listens where others on the node can connect" {
+  machine lxc
+  run -1 grep -a lxc /proc/net/unix
+  assert lives "$(state_of "$job" init_pid)"
+  end_jobs "$job"
+}
+
+@test "F12: frames from any number of hardware addresses leave nothing in the bridge's table" {
+  machine lxc
+  local bridge before
+  bridge=$(sed -n 's/^bridge = "\(.*\)"/\1/p' "$CONFIG" | head -n 1)
+  before=$(bridge fdb show br "$bridge" | wc -l)
+  run -0 as_machines_root "$job" python3 "$PWD/many_addresses.py" eth0 2000
+  assert_output "sent 2000"
+  assert [ "$(bridge fdb show br "$bridge" | wc -l)" -le "$before" ]
+  # The machine itself is known there, and reached.
+  run -0 as_machines_root "$job" busybox ping -c 1 -W "$((3 * SLOWNESS))" "$(sed -n 's/^gateway = "\(.*\)"/\1/p' "$CONFIG" | head -n 1)"
+  end_jobs "$job"
+}
+
+# bats test_tags=v1
+@test "F14: root of a machine owns no group of a controller" {
+  machine lxc
+  local init group mount
+  init=$(state_of "$job" init_pid)
+  while IFS=: read -r _ controllers group; do
+    case $controllers in '' | name=*) continue ;; esac
+    mount=/sys/fs/cgroup/${controllers%%,*}
+    [ -d "$mount" ] || mount=/sys/fs/cgroup/$controllers
+    run ! as_machines_root "$job" mkdir "$mount${group%/init}/mine"
+    run ! as_machines_root "$job" mkdir "$mount$group/mine"
+    assert_output --partial "Permission denied"
+    run -0 find "$mount${group%/init}" -maxdepth 2 ! -user root
+    assert_output ""
+  done <"/proc/$init/cgroup"
+  end_jobs "$job"
+}
+
+# bats test_tags=v1
+@test "a lock that another user holds on a folder of control groups makes no epilog wait" {
+  local folders holder
+  run -0 hook prolog 888041
+  machine lxc
+  mapfile -t folders < <(find /sys/fs/cgroup -mindepth 2 -maxdepth 2 -type d -name "slurm_$NODE")
+  assert [ "${#folders[@]}" -gt 3 ]
+  as_other perl -MFcntl=:flock -e '$| = 1; for (@ARGV) { open(my $f, "<", $_) or die; flock($f, LOCK_EX | LOCK_NB) or die "$_: $!"; push @all, $f }
+    print "holds $$\n"; sleep 100 * '"$SLOWNESS" "${folders[@]}" >held 2>&1 &
+  holder=$!
+  eventually says holds held || fail "$(cat held)"
+  run -0 hook epilog "$job" strace -f -y -qq -o strace.out -e trace=flock
+  # Each is tried once.
+  run -0 grep -c /sys/fs/cgroup/ strace.out
+  assert [ "$output" -le "${#folders[@]}" ]
+  kill "$(sed 's/^holds //' held)"
+  wait "$holder" || true
+  end_jobs "$job"
+  run -0 hook epilog 888041
+}
