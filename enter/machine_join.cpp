@@ -96,12 +96,17 @@ Result<void> take_groups(const TaskIdentity& identity) {
 
 Result<void> drop_to(const TaskIdentity& identity) {
   if (identity.uid == 0) return Error{Blame::internal, "a task of root's in a machine"};
-  if (::setresuid(identity.uid, identity.uid, identity.uid) != 0) {
+  constexpr auto kAsItIs = static_cast<uid_t>(-1);
+  const auto fail = [&] {
     return os_error(Blame::node,
                     "become the job's user in the machine (its user namespace has no map for uid " +
                         std::to_string(identity.uid) + ")",
                     errno);
-  }
+  };
+  // The effective id first: where a site lets processes that have changed their ids be dumped, the
+  // kernel makes us traceable now, and the other two, which say by whom, are still root's.
+  if (::setresuid(kAsItIs, identity.uid, kAsItIs) != 0) return fail();
+  ::prctl(PR_SET_DUMPABLE, 0);
   // The uid that we had is nobody's in the machine, so the kernel has not taken them with it.
   ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
@@ -109,7 +114,7 @@ Result<void> drop_to(const TaskIdentity& identity) {
   if (::syscall(SYS_capset, &header, none.data()) != 0) {
     return os_error(Blame::node, "give up capabilities", errno);
   }
-  ::prctl(PR_SET_DUMPABLE, 0);
+  if (::setresuid(identity.uid, identity.uid, identity.uid) != 0) return fail();
   return {};
 }
 

@@ -19,6 +19,7 @@
 
 #include "core/address/lease_file.hpp"
 #include "core/job/cgroup_hierarchy.hpp"
+#include "core/machine/delegated_ids.hpp"
 #include "core/machine/subid_ranges.hpp"
 #include "core/system/access_list.hpp"
 #include "core/system/trusted_path.hpp"
@@ -237,6 +238,9 @@ void check_subids(const SiteConfig& config, Findings& findings) {
     findings.problem("subids", taken + " has an id from " + range +
                                    ", which machines get: choose other cloud.subid_first and "
                                    "subid_count");
+  }
+  if (auto ours = require_undelegated_subids(config); !ours) {
+    findings.problem("subids", ours.error().message);
   }
 }
 

@@ -132,7 +132,8 @@ class Port {
  private:
   void must(const std::string& what, int problem) const {
     if (problem == 0) return;
-    throw system_failure(CLOUD_E_NODE, what + " the machine's network port " + order_.name, problem);
+    throw system_failure(CLOUD_E_NODE, what + " the machine's network port " + order_.name,
+                         problem);
   }
 
   const BridgePort& order_;

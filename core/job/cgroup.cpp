@@ -169,8 +169,8 @@ void remove_locked(const CgroupHierarchy& hierarchy, const std::string& path,
       lock_exclusively(lock.value(), root, std::chrono::milliseconds{0}).has_value();
   remove_groups(hierarchy.mount_point + path, deadline, stayed);
   remove_steps(hierarchy, path, deadline);
-  // Without it, only what is the ended job's alone; the user's empty group is for the next hook that
-  // ends a job of theirs.
+  // Without it, only what is the ended job's alone; the user's empty group is for the next hook
+  // that ends a job of theirs.
   if (!is_locked) return;
   // Slurm's own root of the hierarchies that it manages is Slurm's to remove.
   const auto last = is_slurms(hierarchy) ? levels.rend() - 1 : levels.rend();

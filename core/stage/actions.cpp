@@ -3,6 +3,7 @@
 
 #include "core/address/lease_file.hpp"
 #include "core/backend/backend.hpp"
+#include "core/machine/delegated_ids.hpp"
 #include "core/machine/machine_plan.hpp"
 #include "core/machine/subid_ranges.hpp"
 #include "core/stage/machine_end.hpp"
@@ -89,6 +90,7 @@ Result<void> release_address(Session& session) {
 Result<void> create_machine(Session& session) {
   auto& record = session.record;
   if (auto good = require_ordinary_user(session.config, record); !good) return good;
+  if (auto ours = require_undelegated_subids(session.config); !ours) return ours;
   const auto name = machine_name(record.node, record.job_id);
   {
     // Held until the choice is in a record, where the next one to choose sees it.

@@ -66,8 +66,12 @@ as_machines_root() {
   machine lxc
   mapfile -t folders < <(find /sys/fs/cgroup -mindepth 2 -maxdepth 2 -type d -name "slurm_$NODE")
   assert [ "${#folders[@]}" -gt 3 ]
-  as_other perl -MFcntl=:flock -e '$| = 1; for (@ARGV) { open(my $f, "<", $_) or die; flock($f, LOCK_EX | LOCK_NB) or die "$_: $!"; push @all, $f }
-    print "holds $$\n"; sleep 100 * '"$SLOWNESS" "${folders[@]}" >held 2>&1 &
+  cat >hold.pl <<'END'
+use Fcntl ":flock";
+for (@ARGV) { open(my $f, "<", $_) or die; flock($f, LOCK_EX | LOCK_NB) or die "$_: $!"; push @all, $f }
+$| = 1; print "holds $$\n"; sleep 1000
+END
+  as_other perl - "${folders[@]}" <hold.pl >held 2>&1 &
   holder=$!
   eventually says holds held || fail "$(cat held)"
   run -0 hook epilog "$job" strace -f -y -qq -o strace.out -e trace=flock

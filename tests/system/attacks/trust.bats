@@ -137,3 +137,13 @@ is_refused() {
   refused "$PLAYGROUND/open (mode 0777) is writable by others than root" --cloud-type=lxc
   rm -r "$PLAYGROUND/open"
 }
+
+@test "a node whose /etc/subuid gives machines' ids to somebody makes no machines" {
+  [ -e /etc/subuid ] || skip "there is no /etc/subuid to be replaced"
+  printf 'alice:100000:65536\nmallory:%s:1\n' "$(sed -n 's/^subid_first = //p' "$CONFIG")" >subuid
+  mount --bind subuid /etc/subuid
+  run in_lxc true
+  umount /etc/subuid
+  assert_failure 125
+  assert_output --partial "/etc/subuid gives ids of machines to mallory (line 2)"
+}
