@@ -316,6 +316,7 @@ void MachineKeeper::remove_failed_machine() {
 }
 
 Result<void> MachineKeeper::leave_machine() {
+  set_oom_score(0);
   if (auto moved = enter_cgroup("/", ::getpid()); !moved) return moved;
   // The user's folders are mounted in ours, below what is going to be removed.
   if (host_mounts_ && ::setns(host_mounts_.value(), CLONE_NEWNS) != 0) {

@@ -216,6 +216,25 @@ void check_stages(const SiteConfig& config, Findings& findings) {
   }
 }
 
+// Of those that people have, as far as this node can list them: they can log in, and are no
+// service's.
+std::string account_without_range(const SiteConfig& config) {
+  constexpr uid_t kFirstOfPeople = 1000;
+  std::string found;
+  ::setpwent();
+  while (const auto* account = ::getpwent()) {
+    const std::string_view shell{account->pw_shell};
+    const bool is_persons = account->pw_uid >= kFirstOfPeople && !shell.ends_with("/nologin") &&
+                            !shell.ends_with("/false");
+    if (!is_persons || !found.empty()) continue;
+    if (auto range = subid_range_of(config, account->pw_uid, {}); !range) {
+      found = range.error().message + " (account " + account->pw_name + ")";
+    }
+  }
+  ::endpwent();
+  return found;
+}
+
 void check_subids(const SiteConfig& config, Findings& findings) {
   std::string taken;
   ::setpwent();
@@ -241,6 +260,11 @@ void check_subids(const SiteConfig& config, Findings& findings) {
   }
   if (auto ours = require_undelegated_subids(config); !ours) {
     findings.problem("subids", ours.error().message);
+  }
+  if (const auto map = read_subid_map(config); !map) {
+    findings.problem("subids", map.error().message);
+  } else if (const auto without = account_without_range(config); !without.empty()) {
+    findings.note("subids", without);
   }
 }
 

@@ -105,7 +105,8 @@ struct ServerFiles {
 // JUSTIFICATION: virtiofsd shall have no right that the user has not. As root of a user namespace
 // where only the user's own ids are real, it may act as the user and as nobody else. It does so for
 // each request with the effective ids of a thread; its real and saved ones stay those of the
-// namespace's root, so that the user can neither signal nor trace it.
+// namespace's root, so that the user cannot trace it, nor signal it but with a set-uid program that
+// root of their guest has left in a shared folder (F3 in SECURITY.md): that costs their own job.
 [[noreturn]] void become_server(const char* const* argv, const ServerFiles& files) {
   ::prctl(PR_SET_PDEATHSIG, 0);
   ::setsid();

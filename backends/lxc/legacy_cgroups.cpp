@@ -34,7 +34,9 @@ bool take_back_groups(const std::string& cgroup) {
     for (const auto* group : {"/machine", "/machine/init"}) {
       const auto folder = root + cgroup + group;
       struct stat status {};
-      if (::lstat(folder.c_str(), &status) != 0 || status.st_uid == 0) continue;
+      if (::lstat(folder.c_str(), &status) != 0) continue;
+      // liblxc gives them to its root by their group.
+      if (status.st_uid == 0 && status.st_gid == 0) continue;
       any = true;
       for (const auto& [file, mode] : {std::pair<std::string, mode_t>{folder, 0755},
                                        {folder + "/cgroup.procs", 0644},

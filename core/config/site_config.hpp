@@ -108,6 +108,8 @@ struct SiteConfig {
   std::uint32_t subid_first =
       1879048192;  ///< first id of the range that machines divide among them
   std::uint32_t subid_count = 268304384;
+  std::uint32_t uid_first = 1000;  ///< the user who has the first range; see subid_ranges.hpp
+  std::string subid_map;           ///< of users who have another than their uid says; "" for none
 
   std::vector<BackendConfig> backends;
   std::vector<ImageConfig> images;

@@ -153,6 +153,10 @@ void SiteConfigReader::read_cloud(const toml::table& table, const std::string& f
     if (*value % 65536 != 0)
       reader.complain("subid_count", "'subid_count' shall be a multiple of 65536");
   }
+  if (auto value = reader.integer("uid_first", 1, 4294967293)) {
+    config_.uid_first = static_cast<std::uint32_t>(*value);
+  }
+  if (auto value = reader.path("subid_map")) config_.subid_map = *value;
   if (std::uint64_t{config_.subid_first} + config_.subid_count > 4294967294) {
     reader.complain(reader.has("subid_count") ? "subid_count" : "subid_first",
                     "subid_first + subid_count is beyond the last id, 4294967293");

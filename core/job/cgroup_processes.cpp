@@ -87,8 +87,8 @@ void freeze(const CgroupHierarchy& hierarchy, const std::string& path) {
 
 }  // namespace
 
-std::vector<pid_t> cgroup_processes(const std::string& path) {
-  return find_processes(path, Deadline::max()).pids;
+std::vector<pid_t> cgroup_processes(const std::string& path, Deadline deadline) {
+  return find_processes(path, deadline).pids;
 }
 
 namespace {

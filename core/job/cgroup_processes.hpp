@@ -11,8 +11,10 @@
 
 namespace cloud {
 
-/// The processes in the group and below it, in any hierarchy.
-[[nodiscard]] std::vector<pid_t> cgroup_processes(const std::string& path);
+/// The processes in the group and below it, in any hierarchy; those that are found in the time.
+[[nodiscard]] std::vector<pid_t> cgroup_processes(
+    const std::string& path,
+    std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max());
 
 /// Kills what is in the group and below until nothing is left, however fast it forks: a group is
 /// frozen (v1) or killed as a whole (v2) where the caller itself is not inside. Blame::node at the

@@ -107,10 +107,6 @@ std::string RecordStore::unfinished_dir() const {
   return root_ + "/unfinished";
 }
 
-std::string RecordStore::subid_file() const {
-  return state_dir_ + "/subid_ranges";
-}
-
 bool RecordStore::knows(std::uint64_t job_id) const {
   return ::access(job_path(job_id).c_str(), F_OK) == 0;
 }

@@ -42,8 +42,6 @@ class RecordStore {
   RecordStore(std::string state_dir, std::string node);
 
   [[nodiscard]] std::string job_path(std::uint64_t job_id) const;
-  /// Of the host, whose nodes share its ids: see subid_ranges.hpp.
-  [[nodiscard]] std::string subid_file() const;
   [[nodiscard]] std::string machines_dir() const;    ///< parent of the machines' work directories
   [[nodiscard]] std::string trash_dir() const;       ///< see core/system/trash.hpp
   [[nodiscard]] std::string unfinished_dir() const;  ///< see core/stage/unfinished_ends.hpp

@@ -2,7 +2,7 @@
 #include "core/machine/delegated_ids.hpp"
 
 #include <cerrno>
-#include <charconv>
+#include <cstdlib>
 #include <optional>
 
 #include "core/job/text_split.hpp"
@@ -12,11 +12,12 @@
 namespace cloud {
 namespace {
 
+// As newuidmap(1) reads it: also octal and hexadecimal.
 std::optional<std::uint64_t> number(const std::string& text) {
-  std::uint64_t value = 0;
-  const auto* end = text.data() + text.size();
-  const auto [rest, problem] = std::from_chars(text.data(), end, value);
-  if (problem != std::errc{} || rest != end) return std::nullopt;
+  char* rest = nullptr;
+  errno = 0;
+  const auto value = std::strtoull(text.c_str(), &rest, 0);
+  if (text.empty() || *rest != '\0' || errno != 0) return std::nullopt;
   return value;
 }
 
@@ -28,7 +29,7 @@ std::string delegation_among(std::string_view text, std::uint32_t first, std::ui
     ++number_of_line;
     // "alice:100000:65536"
     const auto fields = split(line, ':');
-    if (fields.size() != 3 || line.starts_with("#")) continue;
+    if (fields.size() < 3 || line.starts_with("#")) continue;
     const auto begin = number(fields[1]);
     const auto size = number(fields[2]);
     if (!begin || !size || *size == 0) continue;

@@ -34,6 +34,7 @@ namespace cloud {
 namespace {
 
 constexpr std::size_t kMountInfoMax = std::size_t{64} << 20;
+constexpr std::chrono::seconds kLookLimit{1};  ///< for who has a machine's mounts
 
 std::vector<MountLine> lines_of(const std::string& mountinfo) {
   std::vector<MountLine> lines;
@@ -196,7 +197,10 @@ UniqueFd machine_mounts(const std::string& job_path, const std::string& machine_
   if (machine_cgroup.empty()) return {};
   const auto of_node = read_file("/proc/self/mountinfo", kMountInfoMax);
   if (!of_node) return {};
-  for (const auto pid : cgroup_processes(machine_cgroup)) {
+  // It is one of the first to be found: its group is beside the machine's, not below.
+  const auto deadline = std::chrono::steady_clock::now() + kLookLimit;
+  for (const auto pid : cgroup_processes(machine_cgroup, deadline)) {
+    if (std::chrono::steady_clock::now() >= deadline) break;
     const RootProcess process{pid, machine_cgroup};
     if (!process) continue;
     const auto own = process.read("mountinfo");

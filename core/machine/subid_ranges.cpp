@@ -2,56 +2,45 @@
 #include "core/machine/subid_ranges.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <set>
 #include <sstream>
 
-#include "core/log.hpp"
+#include "core/job/text_split.hpp"
 #include "core/system/atomic_file.hpp"
+#include "core/system/trusted_path.hpp"
 
 namespace cloud {
 namespace {
 
 constexpr std::uint32_t kRange = 65536;
 
-struct Owned {
-  std::uint32_t first = 0;
-  std::uint32_t uid = 0;
-};
-
-Result<std::vector<Owned>> load(const std::string& file) {
-  std::vector<Owned> owned;
-  const auto text = read_file(file);
-  if (!text) {
-    if (text.error().os_errno == ENOENT) return owned;
-    return text.error();
-  }
-  std::istringstream lines{*text};
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream words{line};
-    Owned entry;
-    if (words >> entry.first >> entry.uid) {
-      owned.push_back(entry);
-    } else {
-      log_line(LogLevel::warn, file + ": the line '" + printable(line) + "' is no 'FIRST UID'");
-    }
-  }
-  return owned;
+std::uint32_t places_of(const SiteConfig& config) {
+  return config.subid_count / kRange;
 }
 
-Result<std::uint32_t> save(const std::string& file, const std::vector<Owned>& owned) {
-  std::string text;
-  for (const auto& entry : owned) {
-    text += std::to_string(entry.first) + " " + std::to_string(entry.uid) + "\n";
-  }
-  if (auto written = write_file(file, text, {.mode = 0600, .owner = {}}); !written) {
-    return std::move(written).error();
-  }
-  return owned.back().first;
+Error has_none(const SiteConfig& config, std::uint32_t uid) {
+  return {Blame::site,
+          "user " + std::to_string(uid) + " has no range of sub-ids: there are " +
+              std::to_string(places_of(config)) + " (cloud.subid_count), for the uids from " +
+              std::to_string(config.uid_first) +
+              " (cloud.uid_first) on; set these two alike on all nodes, or name the user in "
+              "a file that cloud.subid_map names"};
 }
 
-bool is_configured(const SiteConfig& config, std::uint32_t first) {
-  return is_subid(config, first) && (first - config.subid_first) % kRange == 0;
+Result<std::uint32_t> place_of_user(const SiteConfig& config, std::uint32_t uid) {
+  const auto map = read_subid_map(config);
+  if (!map) return map.error();
+  if (const auto own = map->find(uid); own != map->end()) return own->second;
+  if (uid < config.uid_first || uid - config.uid_first >= places_of(config)) {
+    return has_none(config, uid);
+  }
+  const auto place = uid - config.uid_first;
+  const auto other =
+      std::ranges::find_if(*map, [&](const auto& entry) { return entry.second == place; });
+  if (other == map->end()) return place;
+  return Error{Blame::site, "the range of sub-ids of user " + std::to_string(uid) +
+                                " is given to user " + std::to_string(other->first) + " in " +
+                                config.subid_map + ": give one of them a place of their own there"};
 }
 
 }  // namespace
@@ -60,41 +49,65 @@ bool is_subid(const SiteConfig& config, std::uint32_t id) {
   return id >= config.subid_first && id - config.subid_first < config.subid_count;
 }
 
-Result<std::uint32_t> take_subid_range(const SiteConfig& config, const std::string& file,
-                                       std::uint32_t uid, const std::vector<JobRecord>& records) {
-  auto loaded = load(file);
-  if (!loaded) return std::move(loaded).error();
-  auto& owned = *loaded;
-  std::set<std::uint32_t> in_use;
-  for (const auto& record : records) {
-    if (record.machine && record.uid != uid) in_use.insert(record.machine->subid_first);
+Result<SubidMap> parse_subid_map(const std::string& text, const std::string& name,
+                                 std::uint32_t places) {
+  SubidMap map;
+  std::set<std::uint32_t> taken;
+  std::size_t number = 0;
+  for (const auto& whole : split(text, '\n')) {
+    ++number;
+    const auto line = whole.substr(0, whole.find('#'));
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    const auto fail = [&](const std::string& why) {
+      return Error{Blame::site, name + ":" + std::to_string(number) + ": " + why};
+    };
+    std::istringstream words{line};
+    std::int64_t uid = -1;
+    std::int64_t place = -1;
+    std::string rest;
+    if (!(words >> uid >> place) || words >> rest || uid <= 0 || uid >= 4294967295) {
+      return fail("a line shall be 'UID PLACE', such as '200417 12'");
+    }
+    if (place < 0 || place >= places) {
+      return fail("the place shall be 0 to " + std::to_string(places - 1) +
+                  ": there are as many as cloud.subid_count has room for");
+    }
+    if (!taken.insert(static_cast<std::uint32_t>(place)).second) {
+      return fail("place " + std::to_string(place) + " is given away above");
+    }
+    if (!map.emplace(uid, place).second)
+      return fail("user " + std::to_string(uid) + " stands above");
   }
-  std::set<std::uint32_t> given;
-  for (const auto& entry : owned) {
-    const bool is_usable = is_configured(config, entry.first) && in_use.count(entry.first) == 0;
-    if (entry.uid == uid && is_usable) return entry.first;
-    given.insert(entry.first);
+  return map;
+}
+
+Result<SubidMap> read_subid_map(const SiteConfig& config) {
+  if (config.subid_map.empty()) return SubidMap{};
+  // Who could write it would give one user's files to another.
+  if (auto trusted = require_trusted(config.subid_map); !trusted) {
+    return std::move(trusted).error().within("cloud.subid_map");
   }
-  for (std::uint32_t slot = 0; slot < config.subid_count / kRange; ++slot) {
-    const auto first = config.subid_first + slot * kRange;
-    if (given.count(first) != 0 || in_use.count(first) != 0) continue;
-    owned.push_back({first, uid});
-    return save(file, owned);
-  }
-  const auto oldest = std::find_if(owned.begin(), owned.end(), [&](const Owned& entry) {
-    return is_configured(config, entry.first) && in_use.count(entry.first) == 0;
+  const auto text = read_file(config.subid_map);
+  if (!text) return text.error();
+  return parse_subid_map(*text, config.subid_map, places_of(config));
+}
+
+Result<std::uint32_t> subid_range_of(const SiteConfig& config, std::uint32_t uid,
+                                     const std::vector<JobRecord>& records) {
+  const auto place = place_of_user(config, uid);
+  if (!place) return place.error();
+  const auto first = config.subid_first + *place * kRange;
+  const auto holder = std::ranges::find_if(records, [&](const JobRecord& record) {
+    if (!record.machine || record.uid == uid) return false;
+    const auto theirs = record.machine->subid_first;
+    return std::max(first, theirs) - std::min(first, theirs) < kRange;
   });
-  if (oldest == owned.end()) {
-    return Error{Blame::busy,
-                 "no range of sub-ids left on this node: machines hold all of cloud.subid_count"};
-  }
-  log_line(LogLevel::warn, "sub-ids from " + std::to_string(oldest->first) + " pass from user " +
-                               std::to_string(oldest->uid) + " to user " + std::to_string(uid) +
-                               ": raise cloud.subid_count");
-  const Owned passed{oldest->first, uid};
-  owned.erase(oldest);
-  owned.push_back(passed);
-  return save(file, owned);
+  if (holder == records.end()) return first;
+  return Error{Blame::busy,
+               "the sub-ids of user " + std::to_string(uid) +
+                   " are still those of a machine of user " + std::to_string(holder->uid) +
+                   "'s, job " + std::to_string(holder->job_id) +
+                   ", which was started when they were given out otherwise: wait for its end"};
 }
 
 }  // namespace cloud

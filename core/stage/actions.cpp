@@ -93,11 +93,11 @@ Result<void> create_machine(Session& session) {
   if (auto ours = require_undelegated_subids(session.config); !ours) return ours;
   const auto name = machine_name(record.node, record.job_id);
   {
-    // Held until the choice is in a record, where the next one to choose sees it.
+    // Held until it is in a record, where the next one to look sees it.
     const auto host_lock = session.store.lock_host(session.budget.share(kHostLockWait));
     if (!host_lock) return host_lock.error();
-    const auto subid_first = take_subid_range(session.config, session.store.subid_file(),
-                                              record.uid, session.store.records_of_host());
+    const auto subid_first =
+        subid_range_of(session.config, record.uid, session.store.records_of_host());
     if (!subid_first) return subid_first.error();
     record.machine =
         MachineRecord{record.request->type, name, session.store.machines_dir() + "/" + name,

@@ -61,14 +61,20 @@ class MachineEnd {
     is_dead_ = is_killed(kKillLimit);
     const bool is_destroyed = destroy();
     // It may have let go of what held up the others' end.
-    is_dead_ = is_dead_ || is_killed(kKillAgain);
+    if (!is_dead_) {
+      // More groups than can be looked into in time are fewer next time.
+      remove_groups();
+      is_dead_ = is_killed(kKillAgain);
+    }
     must("layers", shut_machine_layers(mounts, ref_.work_dir, share(kShutLimit)));
     remove_groups();
     const bool is_removed = remove_folder();
     // That nothing is left in the machine's groups does not tell: what serves a machine may have
-    // been started elsewhere, and not have been placed there yet.
-    machine_.disconnected = machine_.disconnected || is_destroyed;
-    if (is_dead_ && is_destroyed && is_removed) {
+    // been started elsewhere, and not have been placed there yet. A backend that cannot be loaded,
+    // or not destroy, is asked again by the next hooks.
+    const bool is_gone = is_destroyed || !may_have_started() || (is_nobodys() && is_dead_);
+    machine_.disconnected = machine_.disconnected || is_gone;
+    if (is_dead_ && is_gone && is_removed) {
       session_.record.machine.reset();
       return session_.save();
     }
@@ -116,6 +122,15 @@ class MachineEnd {
     if (!killed) left_ = killed.error().message;
     return must("kill", killed);
   }
+
+  // The keeper records the group before it starts anything. A record without a request is of a
+  // machine that was found without one.
+  [[nodiscard]] bool may_have_started() const {
+    return !ref_.cgroup.empty() || !session_.record.request;
+  }
+
+  // Of a lost record, where no backend is enabled that could have made it.
+  [[nodiscard]] bool is_nobodys() const { return machine_.backend.empty() && backends_.empty(); }
 
   bool destroy() {
     bool all = has_all_backends_ && !backends_.empty();

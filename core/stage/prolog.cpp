@@ -198,14 +198,12 @@ int run_locked(Session& session, const LoadedConfig& loaded,
   const UnfinishedEnds unfinished{session.store};
   if (!*existing) {
     // The run before had its record removed, and then its epilog was killed.
-    unfinished.finish(session.record.job_id, session.input.job.restart_count);
+    unfinished.forget(session.record.job_id);
   } else {
     const bool is_done =
         (*existing)->phase != RecordPhase::preparing && (*existing)->phase != RecordPhase::ending;
     // slurmd may call a prolog twice for one run.
     if (is_same_run(**existing, session.input) && is_done) return 0;
-    // From here on an end of the run before would be the end of this one.
-    unfinished.finish(session.record.job_id, session.input.job.restart_count);
     session.record = **existing;
     clean_up_leftovers(session);
     const auto machine = session.record.machine;
@@ -213,6 +211,9 @@ int run_locked(Session& session, const LoadedConfig& loaded,
     session.record = new_record(session.config, session.input);
     session.record.machine = machine;  // what could not be cleaned up stays known
     session.record.lease = lease;
+    // From here on an end of the run before would be the end of this one, whatever Slurm counts.
+    if (auto saved = session.save(); !saved) return fail(session, saved.error(), OnError::fail_job);
+    unfinished.forget(session.record.job_id);
     if (machine || lease) {
       return fail(session,
                   {Blame::node,

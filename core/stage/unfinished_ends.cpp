@@ -25,6 +25,7 @@ constexpr auto kForAll = 5s;
 constexpr auto kForOne = 2s;
 // Where processes do not die: every hook of a busy node would wait for them.
 constexpr std::int64_t kPauseSeconds = 10;
+constexpr std::uint32_t kUnknownRun = UINT32_MAX;
 constexpr std::size_t kNoteMax = 64;  ///< bytes of a number
 
 std::int64_t wall_seconds() {
@@ -54,15 +55,19 @@ void UnfinishedEnds::begin(std::uint64_t job_id, std::uint32_t restart_count) co
 
 void UnfinishedEnds::finish(std::uint64_t job_id, std::uint32_t restart_count) const {
   const auto noted = run_of(job_id);
-  if (noted && *noted <= restart_count) ::unlink(note(job_id).c_str());
+  if (noted && (*noted <= restart_count || *noted == kUnknownRun)) forget(job_id);
+}
+
+void UnfinishedEnds::forget(std::uint64_t job_id) const {
+  ::unlink(note(job_id).c_str());
 }
 
 std::optional<std::uint32_t> UnfinishedEnds::run_of(std::uint64_t job_id) const {
   const auto text = read_file(note(job_id), kNoteMax);
   if (!text) return std::nullopt;
   std::uint32_t run = 0;
-  std::from_chars(text->data(), text->data() + text->size(), run);
-  return run;
+  const auto [end, problem] = std::from_chars(text->data(), text->data() + text->size(), run);
+  return problem == std::errc{} ? run : kUnknownRun;
 }
 
 void UnfinishedEnds::note_attempt(std::uint64_t job_id) const {

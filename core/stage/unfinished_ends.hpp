@@ -26,7 +26,10 @@ class UnfinishedEnds {
   void begin(std::uint64_t job_id, std::uint32_t restart_count) const;
   /// Nothing is left to do of that run and those before it; a note of a later run stays.
   void finish(std::uint64_t job_id, std::uint32_t restart_count) const;
-  /// The run whose end was begun, or nothing where there is no note.
+  /// A next run of the job has begun: whatever is noted is not its end.
+  void forget(std::uint64_t job_id) const;
+  /// The run whose end was begun, or nothing where there is no note. Of a note
+  /// that cannot be read (a crash, an earlier build) the highest number that there is.
   [[nodiscard]] std::optional<std::uint32_t> run_of(std::uint64_t job_id) const;
   /// What could not be finished is not tried again at once.
   void note_attempt(std::uint64_t job_id) const;

@@ -79,7 +79,7 @@ END
   # machine's other namespaces, as a process that another backend let stay outside would be.)
   cat >deep.sh <<'END'
 init=$1
-group=/sys/fs/cgroup/freezer$(sed -n 's/.*:freezer://p' "/proc/$init/cgroup")
+group=/sys/fs/cgroup/systemd$(sed -n 's/.*:name=systemd://p' "/proc/$init/cgroup")
 nsenter -U -t "$init" -S 0 -G 0 perl -e '
   chdir $ARGV[0] or die "$ARGV[0]: $!\n";
   for (1 .. 20) { my $name = chr(96 + $_) x 250; mkdir $name or die "mkdir: $!\n"; chdir $name or die "chdir: $!\n" }

@@ -9,13 +9,13 @@ teardown() {
 }
 
 @test "a user in the place of a machine's monitor holds up nobody" {
-  local socket
+  local socket init monitor
   machine lxc
-  # What the monitor listens on, taken by the user as soon as it is free, and never answered.
-  socket=$(sed -n "s|.*@\(.*sc-$NODE-$job.*/command\)\$|\1|p" /proc/net/unix | head -n 1)
+  init=$(state_of "$job" init_pid)
+  monitor=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$init/status")
+  # What the monitor listens on in its own network namespace, taken by the user on the node, and never answered.
+  socket=$(sed -n "s|.*@\(.*sc-$NODE-$job.*/command\)\$|\1|p" "/proc/$monitor/net/unix" | head -n 1)
   assert [ -n "$socket" ]
-  kill -9 "$(state_of "$job" init_pid)"
-  eventually phase_is "$job" ended
   # shellcheck disable=SC2016
   as_user perl -MSocket -e '
     socket(my $s, AF_UNIX, SOCK_STREAM, 0) or die $!;
@@ -23,6 +23,8 @@ teardown() {
     listen($s, 5) or die $!;
     open(my $f, ">", "squatter.new"); print $f $$; close $f; rename "squatter.new", "squatter"; sleep 1000' "$socket" &
   eventually test -s squatter
+  kill -9 "$init"
+  eventually phase_is "$job" ended
   end_jobs "$job"
   node_is_clean
   # It was there all the time.

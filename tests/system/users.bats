@@ -62,15 +62,26 @@ uid_of_root() { awk '$1 == 0 {print $2}' "$@"; }
   [ -d "/proc/$pid" ]
 }
 
-@test "each user's machines have ids of their own, which all nodes of a host know" {
-  # Two slurmd of one host, which has one set of ids.
+@test "each user's machines have ids of their own, the same on all nodes" {
+  local first
   in_lxc cat /proc/self/uid_map >map.one
   quietly as_other srun -Q --cloud-type=lxc cat /proc/self/uid_map >map.other
   assert_equal "$(uid_of_root map.one map.other | sort -u | wc -l)" 2
-  assert_equal "$(sort -u "$PLAYGROUND/state/subid_ranges" | wc -l)" 2
+  # Who comes first on a node does not matter.
   quietly as_other srun -Q -p second --cloud-type=lxc cat /proc/self/uid_map >map.second
-  assert_equal "$(uid_of_root map.one map.second | sort -u | wc -l)" 2
-  assert_equal "$(sort -u "$PLAYGROUND/state/subid_ranges" | wc -l)" 2
+  assert_equal "$(uid_of_root map.second)" "$(uid_of_root map.other)"
+  first=$(sed -n 's/^subid_first = //p' "$CONFIG")
+  assert_equal "$(uid_of_root map.one)" "$first"
+  assert_equal "$(uid_of_root map.other)" $((first + 65536))
+}
+
+@test "a user without a range of ids gets no machine, and a word for the administrators" {
+  sed -i "s/^uid_first = .*/uid_first = $((JOB_UID + 1))/" "$CONFIG"
+  refused "user $JOB_UID has no range of sub-ids: there are 4 (cloud.subid_count), for the uids from $((JOB_UID + 1)) (cloud.uid_first) on" \
+    --cloud-type=lxc
+  echo "$JOB_UID 2 3" >>"$PLAYGROUND/etc/spank-cloud/subid_map"
+  refused "$PLAYGROUND/etc/spank-cloud/subid_map:2: a line shall be 'UID PLACE'" --cloud-type=lxc
+  eventually nodes_are_idle
 }
 
 @test "a race on a mount's source never shows what the user cannot read" {

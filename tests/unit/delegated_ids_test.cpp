@@ -24,6 +24,8 @@ TEST(DelegatedIds, AreNamedWithTheirLine) {
   EXPECT_EQ(among("1000:1879703551:65536\n"), "1000 (line 1)");
   EXPECT_EQ(among("alice:1879047192:1001\n"), "alice (line 1)");
   EXPECT_EQ(among("all:0:4294967295\n"), "all (line 1)");
+  EXPECT_EQ(among("hex:0x70000000:1\n"), "hex (line 1)");
+  EXPECT_EQ(among("more:1879048192:1:x\n"), "more (line 1)");
 }
 
 TEST(DelegatedIds, AreReadPastWhatIsNone) {

@@ -51,9 +51,10 @@ as_machines_root() {
     mount=/sys/fs/cgroup/${controllers%%,*}
     [ -d "$mount" ] || mount=/sys/fs/cgroup/$controllers
     run ! as_machines_root "$job" mkdir "$mount${group%/init}/mine"
+    assert_output --partial "Permission denied"
     run ! as_machines_root "$job" mkdir "$mount$group/mine"
     assert_output --partial "Permission denied"
-    run -0 find "$mount${group%/init}" -maxdepth 2 ! -user root
+    run -0 find "$mount${group%/init}" -maxdepth 2 \( ! -user root -o ! -group root \)
     assert_output ""
   done <"/proc/$init/cgroup"
   end_jobs "$job"
