@@ -197,7 +197,7 @@ UniqueFd machine_mounts(const std::string& job_path, const std::string& machine_
   if (machine_cgroup.empty()) return {};
   const auto of_node = read_file("/proc/self/mountinfo", kMountInfoMax);
   if (!of_node) return {};
-  // It is one of the first to be found: its group is beside the machine's, not below.
+  // Where the machine has made more groups than can be looked into by then, nothing is shut.
   const auto deadline = std::chrono::steady_clock::now() + kLookLimit;
   for (const auto pid : cgroup_processes(machine_cgroup, deadline)) {
     if (std::chrono::steady_clock::now() >= deadline) break;
