@@ -42,7 +42,8 @@ bool take_back_groups(const std::string& cgroup) {
                                        {folder + "/cgroup.procs", 0644},
                                        {folder + "/tasks", 0644}}) {
         // What is not there is nobody's.
-        if (::chown(file.c_str(), 0, 0) != 0 || ::chmod(file.c_str(), mode) != 0) continue;
+        [[maybe_unused]] const bool taken =
+            ::chown(file.c_str(), 0, 0) == 0 && ::chmod(file.c_str(), mode) == 0;
       }
     }
   }

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
-#include <linux/openat2.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -29,6 +28,7 @@
 #include "core/job/text_split.hpp"
 #include "core/machine/keeper_lock.hpp"
 #include "core/system/atomic_file.hpp"
+#include "core/system/folder_beneath.hpp"
 
 namespace cloud {
 namespace {
@@ -52,16 +52,6 @@ bool is_below(const std::string& path, const std::string& folder) {
   return path.size() > folder.size() && path.starts_with(folder) && path[folder.size()] == '/';
 }
 
-// A folder of the layer, by its path in it. A task may have handed one out, and then the user can
-// exchange what is in it for links at any moment: none is followed, and nothing else is entered.
-UniqueFd open_below(int layer, const std::string& path) {
-  open_how how{};
-  how.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV;
-  return UniqueFd{static_cast<int>(uninterrupted(
-      [&] { return ::syscall(SYS_openat2, layer, path.c_str(), &how, sizeof how); }))};
-}
-
 // Cuts a file of the layer to nothing.
 void cut_file(int folder, const char* name, dev_t layer) {
   const UniqueFd file{
@@ -74,7 +64,8 @@ void cut_file(int folder, const char* name, dev_t layer) {
 }
 
 // A file that somebody holds keeps its memory where it is only unlinked. Folders are emptied by
-// whoever removes them: deep ones need care.
+// whoever removes them: deep ones need care. A task may have handed out a folder, and its user then
+// exchanges what is in it for links.
 void cut_files(const std::string& point) {
   const UniqueFd layer{::open(point.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
   struct stat status {};
@@ -83,7 +74,7 @@ void cut_files(const std::string& point) {
   while (!ahead.empty()) {
     const auto path = std::move(ahead.back());
     ahead.pop_back();
-    auto folder = open_below(layer.value(), path);
+    auto folder = open_folder_beneath(layer.value(), path.c_str());
     if (!folder) continue;
     DIR* entries = ::fdopendir(folder.value());
     if (entries == nullptr) continue;

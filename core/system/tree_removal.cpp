@@ -3,10 +3,8 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -14,9 +12,9 @@
 #include <cstdint>
 #include <cstdio>
 #include <memory>
-#include <spank-cloud/base/uninterrupted.hpp>
 #include <string_view>
 
+#include "core/system/folder_beneath.hpp"
 #include "core/system/unique_fd.hpp"
 
 namespace cloud {
@@ -24,8 +22,6 @@ namespace {
 
 using Deadline = std::chrono::steady_clock::time_point;
 using Folder = std::unique_ptr<DIR, int (*)(DIR*)>;
-
-constexpr std::uint64_t kFolder = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
 // A user who had a folder of their own in there could have mounted what never answers, in layers.
 constexpr int kMountsMax = 1000;
@@ -37,17 +33,12 @@ Result<void> detach(int parent, const char* name, const std::string& path) {
   return os_error(Blame::node, path + " is a mount point, and cannot be unmounted", errno);
 }
 
-// A folder below another, opened for reading. What is mounted is not entered, also where it is a
-// bind mount of the same file system: a user's home may be.
+// A folder below another, opened for reading. What is mounted is not entered: a user's home may be.
 Result<Folder> open_folder(int parent, const char* name, const std::string& path,
                            const TreeOwners& owners) {
-  open_how how{};
-  how.flags = kFolder;
-  how.resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH;
   UniqueFd fd;
   for (int mounts = 0;; ++mounts) {
-    fd.reset(static_cast<int>(
-        uninterrupted([&] { return ::syscall(SYS_openat2, parent, name, &how, sizeof how); })));
+    fd = open_folder_beneath(parent, name);
     if (fd) break;
     if (errno != EXDEV || mounts == kMountsMax) return os_error(Blame::node, "open " + path, errno);
     if (auto detached = detach(parent, name, path); !detached) return std::move(detached).error();

@@ -57,50 +57,48 @@ TEST(TimeBudget, DoesNotCountASitesProgram) {
   EXPECT_FALSE(budget.is_spent());
 }
 
-TEST(UnfinishedEnds, AreDueAtOnceAndAfterAFailureLater) {
-  const TemporaryFolder folder;
-  const RecordStore store{folder.path(), "n1"};
-  const UnfinishedEnds ends{store};
-  EXPECT_THAT(ends.due(), IsEmpty());
+class UnfinishedEndsTest : public ::testing::Test {
+ protected:
+  TemporaryFolder folder_;
+  RecordStore store_{folder_.path(), "n1"};
+  UnfinishedEnds ends_{store_};
+};
 
-  ends.begin(17, 0);
-  EXPECT_THAT(ends.due(), ElementsAre(17));
-  EXPECT_EQ(ends.run_of(17), 0U);
-  ends.note_attempt(17);
-  EXPECT_THAT(ends.due(), IsEmpty());
-  EXPECT_EQ(ends.run_of(17), 0U);
-  ends.finish(17, 0);
-  EXPECT_FALSE(ends.run_of(17));
+TEST_F(UnfinishedEndsTest, AreDueAtOnceAndAfterAFailureLater) {
+  EXPECT_THAT(ends_.due(), IsEmpty());
+
+  ends_.begin(17, 0);
+  EXPECT_THAT(ends_.due(), ElementsAre(17));
+  EXPECT_EQ(ends_.run_of(17), 0U);
+  ends_.note_attempt(17);
+  EXPECT_THAT(ends_.due(), IsEmpty());
+  EXPECT_EQ(ends_.run_of(17), 0U);
+  ends_.finish(17, 0);
+  EXPECT_FALSE(ends_.run_of(17));
 }
 
-TEST(UnfinishedEnds, AreOfTheLatestRun) {
-  const TemporaryFolder folder;
-  const RecordStore store{folder.path(), "n1"};
-  const UnfinishedEnds ends{store};
-  ends.begin(17, 2);
-  ends.begin(17, 1);
-  EXPECT_EQ(ends.run_of(17), 2U);
-  ends.finish(17, 1);
-  EXPECT_EQ(ends.run_of(17), 2U);
-  ends.forget(17);
-  EXPECT_FALSE(ends.run_of(17));
+TEST_F(UnfinishedEndsTest, AreOfTheLatestRun) {
+  ends_.begin(17, 2);
+  ends_.begin(17, 1);
+  EXPECT_EQ(ends_.run_of(17), 2U);
+  ends_.finish(17, 1);
+  EXPECT_EQ(ends_.run_of(17), 2U);
+  ends_.forget(17);
+  EXPECT_FALSE(ends_.run_of(17));
   // Of an earlier build, or cut off by a crash.
-  std::ofstream{store.unfinished_dir() + "/17"};
-  EXPECT_EQ(ends.run_of(17), UINT32_MAX);
-  ends.finish(17, 0);
-  EXPECT_FALSE(ends.run_of(17));
+  std::ofstream{store_.unfinished_dir() + "/17"};
+  EXPECT_EQ(ends_.run_of(17), UINT32_MAX);
+  ends_.finish(17, 0);
+  EXPECT_FALSE(ends_.run_of(17));
 }
 
-TEST(UnfinishedEnds, AreDueWhereTheClockWasSetBack) {
-  const TemporaryFolder folder;
-  const RecordStore store{folder.path(), "n1"};
-  const UnfinishedEnds ends{store};
-  ends.begin(17, 0);
+TEST_F(UnfinishedEndsTest, AreDueWhereTheClockWasSetBack) {
+  ends_.begin(17, 0);
   const timespec tomorrow{std::time(nullptr) + 86400, 0};
   const timespec times[] = {tomorrow, tomorrow};
-  ASSERT_EQ(::utimensat(AT_FDCWD, (store.unfinished_dir() + "/17").c_str(), times, 0), 0);
+  ASSERT_EQ(::utimensat(AT_FDCWD, (store_.unfinished_dir() + "/17").c_str(), times, 0), 0);
 
-  EXPECT_THAT(ends.due(), ElementsAre(17));
+  EXPECT_THAT(ends_.due(), ElementsAre(17));
 }
 
 TEST(CgroupTree, IsNotWalkedBeyondTheTime) {

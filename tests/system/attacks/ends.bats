@@ -1,16 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # What a user does so that the end of a job is held up, or leaves something: memory, disk, an address, a process.
 load ../lib
+load attacks
 
-setup() {
-  begin_case
-  cp "$BATS_TEST_DIRNAME"/*.py .
-  chmod 755 ./*.py
-}
+setup() { begin_attack; }
 teardown() {
-  # What the programs of a case wait for.
-  touch "$HOME_DIR/enough"
-  wait
+  end_programs
   # What a case has left on purpose.
   eventually finishes_all || true
   end_case
@@ -43,6 +38,15 @@ with_traced_process() {
 finishes_all() {
   hook epilog 888099 >>later.log 2>&1
   [ -z "$(find "$STATE/jobs" "$STATE/trash" "$STATE/unfinished" -mindepth 1 -maxdepth 1 ! -name '.kvm*' 2>/dev/null)" ]
+}
+
+# JOB OTHER: a next run of the job is not touched by the hooks of another.
+next_run_goes_on() {
+  run -0 hook prolog "$1" SLURM_JOB_RESTART_COUNT=1
+  run -0 hook prolog "$2"
+  assert_equal "$(state_of "$1" phase)" prepared
+  run -0 hook epilog "$2"
+  run -0 hook epilog "$1" SLURM_JOB_RESTART_COUNT=1
 }
 
 @test "N1: a process that is traced in its exit holds up neither folder nor address, and is ended by a later hook" {
@@ -83,11 +87,7 @@ finishes_all() {
 @test "N1: a job of a next run is not ended with the run before" {
   run -0 hook prolog 888023
   run hook epilog 888023 strace -f -qq -o strace.out -e trace=rmdir,unlinkat -e inject=rmdir,unlinkat:signal=KILL:when=1
-  run -0 hook prolog 888023 SLURM_JOB_RESTART_COUNT=1
-  run -0 hook prolog 888024
-  assert_equal "$(state_of 888023 phase)" prepared
-  run -0 hook epilog 888024
-  run -0 hook epilog 888023 SLURM_JOB_RESTART_COUNT=1
+  next_run_goes_on 888023 888024
 }
 
 @test "N2: what somebody mounted in a machine's folder is detached, and a stranger's folder is not removed" {
@@ -149,11 +149,7 @@ keeps_nothing() {
     strace -f -qq -o strace.out -P "$STATE/unfinished/888027" -e trace=unlink -e inject=unlink:signal=KILL:when=1
   assert [ -e "$STATE/unfinished/888027" ]
   assert [ ! -e "$STATE/jobs/888027" ]
-  run -0 hook prolog 888027 SLURM_JOB_RESTART_COUNT=1
-  run -0 hook prolog 888028
-  assert_equal "$(state_of 888027 phase)" prepared
-  run -0 hook epilog 888028
-  run -0 hook epilog 888027 SLURM_JOB_RESTART_COUNT=1
+  next_run_goes_on 888027 888028
 }
 
 @test "N1: an epilog that was killed before it could lock the record is finished by the next hook" {

@@ -3,10 +3,10 @@
 """keep_files.py: outside of a machine, waits at the socket "hand-over" for descriptors of a task in it: of a big file in
 the machine's memory, of a file and of a folder on its disk. Says "holds". When there is a file "ended" it says what it
 can still do with them, and keeps them until there is a file "enough"."""
-import array
 import os
-import socket
 import time
+
+from hand_over import receive
 
 
 def wait_for(name):
@@ -42,15 +42,7 @@ def make_files(folder):
     return made
 
 
-listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-listener.bind("hand-over")
-listener.listen()
-print("listens", flush=True)
-task, _ = listener.accept()
-descriptors = array.array("i")
-_, ancillary, _, _ = task.recvmsg(1, socket.CMSG_SPACE(3 * descriptors.itemsize))
-descriptors.frombytes(ancillary[0][2])
-memory, disk, folder = descriptors
+memory, disk, folder = receive(3)
 print(f"holds {os.fstat(memory).st_blocks * 512} bytes", flush=True)
 wait_for("ended")
 print(f"memory: {os.fstat(memory).st_blocks * 512} bytes are kept", flush=True)

