@@ -59,7 +59,7 @@ leaves_file_in_console|killed_in_console|there is left: file /run/|
 leaves_file_in_wait_ready|killed_in_wait_ready|there is left: file /run/|
 leaves_file_in_stop|killed_in_stop|there is left: file /run/|
 leaves_file_in_destroy|killed_in_destroy|there is left: file /run/|
-claims_ssh|ssh||--boot-limit=3
+claims_ssh|ssh sends_as_itself|did not call Host::guard_port|--boot-limit=3
 claims_namespaces|namespaces|info()'s init_pid, is the node's|
 owned_by_user|out_of_reach|(nobody), who may enter it and trace what runs there|
 owned_by_account|out_of_reach|belongs to uid 1 (daemon), who may enter it|
@@ -98,10 +98,10 @@ $([ "$name" != claims_ssh ] || printf 'pool = "nowhere"\n\n[pool.nowhere]\nfile 
 [image.none]
 path = "/"
 END
-  # Those that are wrong in one call, each in turn: that no other check refuses them is seen of one, and of all in the
-  # long run.
-  if [ -z "${CLOUD_TEST_LONG:-}" ] && [[ $name == leaves_*_in_* && $name != *_in_start && $name != *_in_open ]]; then
-    options+=" --only=$wanted --only=life_cycle"
+  # That no other check refuses it is seen in the long run, and here of a right one.
+  if [ -z "${CLOUD_TEST_LONG:-}" ] && [ -n "$wanted" ] && [[ $options != *--only* ]]; then
+    options+="$(printf ' --only=%s' $wanted)"
+    [[ $options == *life_cycle* ]] || options+=" --only=life_cycle"
   fi
   [[ $options == *--limit* ]] || options+=" --limit=$((120 * slowness))"
   # shellcheck disable=SC2086
