@@ -23,9 +23,11 @@
 #include "core/machine/image_digest.hpp"
 #include "core/machine/keeper_lock.hpp"
 #include "core/machine/machine_keys.hpp"
+#include "core/machine/machine_network.hpp"
 #include "core/machine/machine_plan.hpp"
 #include "core/machine/namespace_owner.hpp"
 #include "core/machine/ssh_identity.hpp"
+#include "core/network/port_guard.hpp"
 #include "hooks/spec_builder.hpp"
 
 namespace cloud {
@@ -202,8 +204,12 @@ Result<void> MachineKeeper::start_machine(const MachineSpec& spec) {
     if (auto made = create_cgroup(cgroup); !made) return made;
     return enter_cgroup_with_threads(cgroup, static_cast<pid_t>(pid));
   };
-  auto started = stages_.run("start", [&] { return backend_->start(spec, deadline_, place); });
+  const auto guard = [&](const std::string& port) { return guard_port(spec, port); };
+  auto started = stages_.run("start", [&] {
+    return backend_->start(spec, deadline_, {place, guard});
+  });
   if (!started) return started;
+  watch_peers(spec);
   const auto begun = backend_->info(machine_ref(*record_.machine));
   if (!begun) return begun.error();
   if (auto unowned = require_unowned_machine(begun->init_pid); !unowned) return unowned;
@@ -240,6 +246,23 @@ Result<void> MachineKeeper::start_machine(const MachineSpec& spec) {
     state.init_start_time = process_start_time(info->init_pid);
   }
   return {};
+}
+
+// Called in start(), maybe by a child of ours: what it notes here is lost.
+Result<void> MachineKeeper::guard_port(const MachineSpec& spec, const std::string& port) {
+  if (!spec.network || !record_.lease) {
+    return Error{Blame::internal, "guard_port(): the machine has no network"};
+  }
+  const auto* pool = config_.pool(record_.lease->pool);
+  if (pool == nullptr || !pool->filter) return {};
+  const auto plan = plan_port_guard(*pool, spec, port);
+  return plan ? set_port_guard(*plan) : Result<void>{plan.error()};
+}
+
+void MachineKeeper::watch_peers(const MachineSpec& spec) {
+  const auto* pool = record_.lease ? config_.pool(record_.lease->pool) : nullptr;
+  if (pool == nullptr || !pool->shared || !pool->filter || !pool->isolate) return;
+  peers_.emplace(*pool, record_.job_id, spec.name);
 }
 
 // Whoever owns the user namespace of a machine may trace its processes and take their descriptors.
@@ -348,6 +371,14 @@ void MachineKeeper::wait_for_something() {
   publisher_->log(publisher_->state().reason);
 }
 
+void MachineKeeper::look_for_peers() {
+  if (!peers_) return;
+  if (auto looked = peers_->look(); !looked) {
+    log_line(LogLevel::warn,
+             "the job's other machines are not reached yet: " + looked.error().message);
+  }
+}
+
 void MachineKeeper::watch() {
   // What it has started by now keeps the ordinary score. A user who fills the job's memory must not
   // have the one process killed that holds the machine's mounts, and shuts them at the end.
@@ -355,6 +386,7 @@ void MachineKeeper::watch() {
   auto gone_since = std::chrono::steady_clock::time_point::max();
   while (!cancelled_()) {
     wait_for_something();
+    look_for_peers();
     if (stepd_ && !has_ended(stepd_, 0ms)) continue;
     const auto now = std::chrono::steady_clock::now();
     if (gone_since == std::chrono::steady_clock::time_point::max()) gone_since = now;

@@ -19,6 +19,7 @@
 #include "core/machine/publisher.hpp"
 #include "core/system/unique_fd.hpp"
 #include "hooks/keeper/door.hpp"
+#include "hooks/keeper/peer_watch.hpp"
 #include "hooks/stage_log.hpp"
 
 namespace cloud {
@@ -52,6 +53,9 @@ class MachineKeeper {
   [[nodiscard]] Result<void> bring_up();
   [[nodiscard]] Result<void> request_fits(const BackendConfig& config) const;
   [[nodiscard]] Result<void> start_machine(const MachineSpec& spec);
+  [[nodiscard]] Result<void> guard_port(const MachineSpec& spec, const std::string& port);
+  void watch_peers(const MachineSpec& spec);
+  void look_for_peers();
   [[nodiscard]] Result<void> prepare_entry(MachineSpec& spec);
   [[nodiscard]] Result<void> wait_for_ssh(const MachineSpec& spec);
   [[nodiscard]] Result<void> machine_is_alive();
@@ -79,6 +83,7 @@ class MachineKeeper {
   UniqueFd main_process_;
   std::optional<Door> door_;
   std::optional<ConsoleRelay> console_;
+  std::optional<PeerWatch> peers_;
   std::chrono::steady_clock::time_point deadline_;
   bool orphaned_ = false;
 };

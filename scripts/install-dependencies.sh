@@ -6,7 +6,7 @@ dependency_packages="g++ cmake ninja-build pkg-config libgtest-dev libgmock-dev 
  slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge busybox-static squashfs-tools iproute2 procps
  bsdutils util-linux mmdebstrap strace perl-base clang clang-format clang-tidy bubblewrap groff-base qemu-system-x86 qemu-system-common
  qemu-utils ovmf kmod e2fsprogs cgroup-tools libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients libvirt-dev ebtables iptables
- nftables libpugixml-dev libarchive-dev libssl-dev openssh-client openssh-server bats bats-assert bats-support"
+ nftables libnftnl-dev libmnl-dev libpugixml-dev libarchive-dev libssl-dev openssh-client openssh-server bats bats-assert bats-support"
 # What images/build needs.
 image_packages="mmdebstrap busybox-static kmod cpio zstd e2fsprogs qemu-utils fdisk dosfstools mtools grub-common
  grub-pc-bin grub-efi-amd64-bin"

@@ -8,6 +8,7 @@
 #include "tools/configuration_check.hpp"
 #include "tools/findings.hpp"
 #include "tools/installed_programs.hpp"
+#include "tools/network_checks.hpp"
 #include "tools/node_checks.hpp"
 #include "tools/program_output.hpp"
 #include "tools/slurm_settings.hpp"
@@ -79,6 +80,7 @@ int examine_node(const NodeView& view, const std::string& libexec) {
   check_backends(loaded.config, findings);
   check_images(loaded.config, findings);
   check_pools(loaded.config, findings);
+  check_networks(loaded.config, findings);
   check_stages(loaded.config, findings);
   check_folders(loaded.config, findings);
   check_installed_programs(libexec, findings);

@@ -155,10 +155,6 @@ void add_network(xml_node devices, const cloud_machine_spec& spec, const DomainP
   with(add(nic, "target"), "dev", plan.nic);
   with(add(nic, "model"), "type", plan.nic_model);
   if (network.isolate != 0) with(add(nic, "port"), "isolated", "yes");
-  if (plan.filter.empty()) return;
-  const auto filter = with(add(nic, "filterref"), "filter", plan.filter);
-  with(with(add(filter, "parameter"), "name", "IP"), "value", network.address);
-  with(with(add(filter, "parameter"), "name", "CTRL_IP_LEARNING"), "value", "none");
 }
 
 void add_shares(xml_node devices, const DomainPlan& plan) {
@@ -235,15 +231,6 @@ std::uint64_t job_of_domain(const std::string& xml) {
     }
   }
   return 0;
-}
-
-std::string owner_of_binding(const std::string& xml) {
-  pugi::xml_document document;
-  if (!document.load_string(xml.c_str())) return {};
-  const auto binding = document.child("filterbinding");
-  const std::string owner = binding.child("owner").child("name").text().get();
-  const std::string device = binding.child("portdev").attribute("name").value();
-  return !owner.empty() && device == nic_name(owner) ? owner : "";
 }
 
 std::string nic_name(const std::string& machine) {

@@ -49,7 +49,6 @@ struct DomainPlan {
   std::string uefi_vars;        ///< the template of uefi_state
   std::string uefi_state;       ///< the machine's own variables
   std::string nic;              ///< name of the host's side, at most 15 bytes
-  std::string filter;           ///< nwfilter that pins MAC and address
   std::vector<SharedFolder> shares;
   std::vector<XmlFragment> extras;  ///< the site's, of the backend and of the image
 };
@@ -60,10 +59,6 @@ inline constexpr const char* kTagNamespace = "urn:spank-cloud:machine:1";
 
 /// The job that a domain's XML says it is of, as domain_xml() wrote it; 0 where it is not ours.
 [[nodiscard]] std::uint64_t job_of_domain(const std::string& xml);
-
-/// The machine that filter rules are of, from libvirt's description of a binding; "" where they are
-/// not on an interface of ours.
-[[nodiscard]] std::string owner_of_binding(const std::string& xml);
 
 /// What the host's side of a machine's network is called.
 [[nodiscard]] std::string nic_name(const std::string& machine);

@@ -25,7 +25,7 @@
 #include "backends/kvm/host_cpus.hpp"
 #include "backends/kvm/libvirt_daemon.hpp"
 #include "backends/kvm/machine_end.hpp"
-#include "backends/kvm/network_filter.hpp"
+#include "backends/kvm/machine_log.hpp"
 #include "backends/kvm/node_check.hpp"
 #include "backends/kvm/options.hpp"
 #include "backends/kvm/private_file.hpp"
@@ -46,8 +46,6 @@ using sdk::in_seconds;
 using sdk::Progress;
 using sdk::Settings;
 
-constexpr std::int64_t kCreateSeconds = 60;
-constexpr std::int64_t kResumeSeconds = 20;
 constexpr std::int64_t kCleanUpSeconds = 10;
 constexpr std::int64_t kKillSeconds = 5;
 constexpr std::uint64_t kMiB = 1 << 20;
@@ -88,7 +86,6 @@ class KvmBackend {
         overhead_mib_{mib_setting(settings, "memory_overhead_mib", 192)},
         least_mib_{mib_setting(settings, "memory_least_mib", 128)},
         tb_cache_mib_{mib_setting(settings, "tb_cache_mib", 128)},
-        pins_network_{settings.boolean("network_filter", true)},
         user_data_{settings.string("user_data", "")},
         qemu_img_{settings.string("qemu_img", "/usr/bin/qemu-img")},
         virtiofsd_{settings.string("virtiofsd", "/usr/lib/qemu/virtiofsd")},
@@ -196,7 +193,8 @@ class KvmBackend {
   }
 
   void list(const std::function<void(const std::string&)>& visit) {
-    for (const auto& name : daemon_.list(in_seconds(kCleanUpSeconds))) visit(name);
+    const auto logs = log_dir_.empty() ? std::vector<std::string>{} : names_with_logs(log_dir_);
+    for (const auto& name : daemon_.list(logs, in_seconds(kCleanUpSeconds))) visit(name);
   }
 
   int console(const cloud_machine_ref&) {
@@ -214,18 +212,13 @@ class KvmBackend {
     plan_files(spec, plan);
     const auto mounts = share_folders(spec, plan);
     write_seed(spec, mounts);
-    if (spec.network != nullptr && pins_network_) {
-      plan.filter = kNetworkFilter;
-      daemon_.define_filter(plan.filter, network_filter_xml(), in_seconds(kResumeSeconds, deadline),
-                            host_);
-    }
     const auto xml = domain_xml(spec, plan);
     write_private_file(std::string{spec.work_dir} + "/domain.xml", xml);
-    daemon_.create_paused({spec.name, xml, creation_mark(spec.work_dir)},
-                          in_seconds(kCreateSeconds, deadline), host_);
+    daemon_.create_paused({spec.name, xml, creation_mark(spec.work_dir)}, deadline, host_);
     try {
       take_over(spec, plan);
-      daemon_.resume(spec.name, in_seconds(kResumeSeconds, deadline), host_);
+      if (spec.network != nullptr) guard_port(plan.nic);
+      daemon_.resume(spec.name, deadline, host_);
     } catch (...) {
       (void)end_processes(leftovers(spec.work_dir, spec.name), in_seconds(kKillSeconds));
       throw;
@@ -350,6 +343,11 @@ class KvmBackend {
                     owner_of_files(spec), owner_of_files(spec));
   }
 
+  void guard_port(const std::string& port) const {
+    if (host_.guard_port(port)) return;
+    host_.log(CLOUD_WARN, "this release of spank-cloud does not hold back what a machine sends");
+  }
+
   // The domain is there and does not run: what it touches from now on is charged to the job.
   void take_over(const cloud_machine_spec& spec, const DomainPlan& plan) {
     console_ = connect_console(plan.console);
@@ -368,7 +366,6 @@ class KvmBackend {
   std::uint64_t overhead_mib_;
   std::uint64_t least_mib_;
   std::uint64_t tb_cache_mib_;
-  bool pins_network_;
   std::string user_data_;
   std::string qemu_img_;
   std::string virtiofsd_;

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <memory>
+#include <set>
 #include <spank-cloud/bounded_call.hpp>
 #include <sstream>
 #include <thread>
@@ -29,8 +30,6 @@ constexpr int kHasty = 2;
 
 using Connection = std::unique_ptr<virConnect, int (*)(virConnect*)>;
 using Domain = std::unique_ptr<virDomain, int (*)(virDomain*)>;
-using Filter = std::unique_ptr<virNWFilter, int (*)(virNWFilter*)>;
-using Binding = std::unique_ptr<virNWFilterBinding, int (*)(virNWFilterBinding*)>;
 using Text = std::unique_ptr<char, void (*)(void*)>;
 
 std::string last_words() {
@@ -88,22 +87,6 @@ Domain find_ours(virConnect* connection, const std::string& name) {
   return domain;
 }
 
-// One a line: the machines that filter rules on interfaces of ours belong to.
-std::string owners_of_filters(virConnect* connection) {
-  virNWFilterBindingPtr* bindings = nullptr;
-  const int count = virConnectListAllNWFilterBindings(connection, &bindings, 0);
-  if (count < 0) throw failure(CLOUD_E_NODE, "list the filter rules of libvirt");
-  std::string names;
-  for (int i = 0; i < count; ++i) {
-    const Binding binding{bindings[i], virNWFilterBindingFree};
-    const Text xml{virNWFilterBindingGetXMLDesc(binding.get(), 0), std::free};
-    const auto owner = xml ? owner_of_binding(xml.get()) : std::string{};
-    if (!owner.empty()) names += owner + "\n";
-  }
-  std::free(bindings);
-  return names;
-}
-
 }  // namespace
 
 std::string LibvirtDaemon::ask(const std::string& what,
@@ -128,21 +111,6 @@ std::string LibvirtDaemon::version(Deadline deadline) const {
                std::to_string(number % 1000);
       },
       deadline, nullptr, kHasty);
-}
-
-void LibvirtDaemon::define_filter(const std::string& name, const std::string& xml,
-                                  Deadline deadline, const sdk::Host& host) const {
-  ask(
-      "define the network filter " + name,
-      [&](virConnect* connection) -> std::string {
-        const Filter known{virNWFilterLookupByName(connection, name.c_str()), virNWFilterFree};
-        // Redefining a filter makes libvirtd write the rules of every machine anew.
-        if (known) return "known";
-        const Filter defined{virNWFilterDefineXML(connection, xml.c_str()), virNWFilterFree};
-        if (!defined) throw failure(CLOUD_E_NODE, "define the network filter " + name);
-        return "defined";
-      },
-      deadline, &host, kPatient);
 }
 
 void LibvirtDaemon::create_paused(const NewDomain& wanted, Deadline deadline,
@@ -221,35 +189,27 @@ bool LibvirtDaemon::destroy(const std::string& name, Deadline deadline) const {
              deadline, nullptr, kHasty) == "destroyed";
 }
 
-void LibvirtDaemon::forget_filter_of(const std::string& nic, Deadline deadline) const {
-  ask(
-      "remove the filter rules of " + nic,
-      [&](virConnect* connection) -> std::string {
-        const Binding binding{virNWFilterBindingLookupByPortDev(connection, nic.c_str()),
-                              virNWFilterBindingFree};
-        if (binding && virNWFilterBindingDelete(binding.get()) != 0) {
-          throw failure(CLOUD_E_NODE, "remove the filter rules of " + nic);
-        }
-        return {};
-      },
-      deadline, nullptr, kHasty);
-}
-
-std::vector<std::string> LibvirtDaemon::list(Deadline deadline) const {
+std::vector<std::string> LibvirtDaemon::list(const std::vector<std::string>& remembered,
+                                             Deadline deadline) const {
   const auto text = ask(
       "list the domains",
-      [](virConnect* connection) {
+      [&](virConnect* connection) {
         virDomainPtr* domains = nullptr;
         const int count = virConnectListAllDomains(connection, &domains, 0);
         if (count < 0) throw failure(CLOUD_E_NODE, "list the domains of libvirt");
         std::string names;
+        std::set<std::string> known;
         for (int i = 0; i < count; ++i) {
           const Domain domain{domains[i], virDomainFree};
-          if (owner_of(domain.get()) == Owner::ours)
-            names += std::string{virDomainGetName(domain.get())} + "\n";
+          const std::string name = virDomainGetName(domain.get());
+          known.insert(name);
+          if (owner_of(domain.get()) == Owner::ours) names += name + "\n";
         }
         std::free(domains);
-        return names + owners_of_filters(connection);
+        for (const auto& name : remembered) {
+          if (!known.contains(name)) names += name + "\n";
+        }
+        return names;
       },
       deadline, nullptr, kHasty);
   std::vector<std::string> names;

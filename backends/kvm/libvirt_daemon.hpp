@@ -30,9 +30,6 @@ class LibvirtDaemon {
 
   /// Its version, as "9.0.0".
   [[nodiscard]] std::string version(sdk::Deadline deadline) const;
-  /// Defines the network filter where it is missing or another text.
-  void define_filter(const std::string& name, const std::string& xml, sdk::Deadline deadline,
-                     const sdk::Host& host) const;
   /// Starts a transient domain whose processors do not run yet. A domain of that name that is there
   /// already is refused, whosever it is.
   void create_paused(const NewDomain& wanted, sdk::Deadline deadline, const sdk::Host& host) const;
@@ -42,12 +39,10 @@ class LibvirtDaemon {
   /// Ends a domain of ours and forgets it; false where there is none of that name. Throws
   /// CLOUD_E_INTERNAL where it is not ours.
   bool destroy(const std::string& name, sdk::Deadline deadline) const;
-  /// Removes the filter rules of a network interface that has gone: libvirtd keeps those of a
-  /// domain that ended while it was away.
-  void forget_filter_of(const std::string& nic, sdk::Deadline deadline) const;
-  /// The names of the domains that carry our mark, and of those of which only filter rules are
-  /// left.
-  [[nodiscard]] std::vector<std::string> list(sdk::Deadline deadline) const;
+  /// The names of the domains that carry our mark, and of those of `remembered` that libvirt knows
+  /// no domain of.
+  [[nodiscard]] std::vector<std::string> list(const std::vector<std::string>& remembered,
+                                              sdk::Deadline deadline) const;
 
  private:
   std::string ask(const std::string& what, const std::function<std::string(_virConnect*)>& question,

@@ -12,6 +12,7 @@
 #include "backends/kvm/domain_xml.hpp"
 #include "backends/kvm/first_failure.hpp"
 #include "backends/kvm/libvirt_cgroups.hpp"
+#include "backends/kvm/machine_log.hpp"
 #include "backends/kvm/qemu_process.hpp"
 
 namespace cloud::kvm {
@@ -36,12 +37,10 @@ void end_domain(const LibvirtDaemon& daemon, const cloud_machine_ref& ref, Deadl
   }
 }
 
-// Whether libvirtd answers.
-bool end_domain_or_say(const cloud_machine_ref& ref, const MachineKnowers& knowers,
+void end_domain_or_say(const cloud_machine_ref& ref, const MachineKnowers& knowers,
                        Deadline deadline, FirstFailure& failure) {
   try {
     end_domain(knowers.daemon, ref, deadline);
-    return true;
   } catch (const Failure& problem) {
     if (problem.code() == CLOUD_E_INTERNAL) {
       failure.keep(problem);
@@ -49,7 +48,6 @@ bool end_domain_or_say(const cloud_machine_ref& ref, const MachineKnowers& knowe
       // The domain is transient: libvirtd forgets it when it sees that its process has gone.
       knowers.host.log(CLOUD_WARN, problem.what() + std::string{"; ending its QEMU instead"});
     }
-    return false;
   }
 }
 
@@ -62,42 +60,19 @@ void end_qemu(const cloud_machine_ref& ref, Deadline deadline) {
   }
 }
 
-void forget_filter(const std::string& interface, const MachineKnowers& knowers, Deadline deadline) {
-  try {
-    knowers.daemon.forget_filter_of(interface, in_seconds(kQuestionSeconds, deadline));
-  } catch (const Failure& problem) {
-    // Rules of an interface that is not there hold nobody back; reconcile finds them.
-    knowers.host.log(CLOUD_WARN, problem.what());
-  }
-}
-
-// virtlogd keeps some older ones, and what is in them is the guest's to choose.
-void remove_logs(const std::string& folder, const std::string& machine) {
-  constexpr int kOlder = 100;
-  const auto newest = folder + "/" + machine + ".log";
-  ::unlink(newest.c_str());
-  for (int older = 0; older < kOlder; ++older) {
-    if (::unlink((newest + "." + std::to_string(older)).c_str()) != 0) return;
-  }
-}
-
 }  // namespace
 
 void end_machine(const cloud_machine_ref& ref, const MachineKnowers& knowers, Deadline deadline) {
   FirstFailure failure;
   const auto interface = nic_name(ref.name);
-  // First of all, as the filter goes with the domain; and again when nothing can make it any more.
+  // First of all: it sends as long as it is there, whatever becomes of the rest; and again when
+  // nothing can make it any more.
   failure.of([&] { sdk::delete_interface(interface); });
-  const auto for_libvirtd = seconds_before(deadline, kReservedSeconds);
-  const bool answers = end_domain_or_say(ref, knowers, for_libvirtd, failure);
+  end_domain_or_say(ref, knowers, seconds_before(deadline, kReservedSeconds), failure);
   failure.of([&] { end_qemu(ref, seconds_before(deadline, 1)); });
   (void)knowers.servers.end(ref.name, seconds_before(deadline, 1));
-  failure.of([&] {
-    sdk::delete_interface(interface);
-    if (answers) forget_filter(interface, knowers, for_libvirtd);
-  });
+  failure.of([&] { sdk::delete_interface(interface); });
   remove_libvirt_cgroups(ref.name);
-  // One a job would be there for ever.
   if (!knowers.log_dir.empty() && !failure.is(CLOUD_E_INTERNAL)) {
     remove_logs(knowers.log_dir, ref.name);
   }

@@ -22,7 +22,7 @@ struct MachineKnowers {
   const sdk::Host& host;
 };
 
-/// destroy(): domain, QEMU, network interface, filter, control groups and log. Each part is tried,
+/// destroy(): domain, QEMU, network interface, control groups and log. Each part is tried,
 /// whatever became of those before it, and all of them together end at the deadline. Throws the
 /// first sdk::Failure: CLOUD_E_INTERNAL where libvirt has a domain of that name that is not ours.
 void end_machine(const cloud_machine_ref& ref, const MachineKnowers& knowers,

@@ -26,8 +26,6 @@ inline constexpr cloud_option kOptions[] = {
     {"disk_bus", CLOUD_STRING, 0, "virtio",
      "How a guest sees its disk: \"virtio\", \"sata\" or \"scsi\"."},
     {"nic_model", CLOUD_STRING, 0, "virtio", "How a guest sees its network."},
-    {"network_filter", CLOUD_BOOL, 0, "true",
-     "Whether libvirt's nwfilter pins a machine to its MAC and leased address."},
     {"user_data", CLOUD_STRING, 0, "", "A file of cloud-init user-data for every machine."},
     {"domain_xml_extra", CLOUD_STRING, 0, "",
      "Additions to every domain: <devices>, <features>, <clock> and <cpu> of libvirt's format."},

@@ -180,6 +180,7 @@ void enter_network_of_port(const BridgePort& order) {
     throw system_failure(CLOUD_E_NODE, "go back to the node's network", errno);
   }
   const auto index = index_of(order.name);
+  order.guard();
   if (::setns(own.value(), CLONE_NEWNET) != 0) {
     throw system_failure(CLOUD_E_NODE, "enter the machine's network", errno);
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <spank-cloud/network_interface.hpp>
 #include <string>
 
@@ -18,6 +19,8 @@ struct BridgePort {
   std::string mac;  ///< the machine's, "02:00:0a:..."
   bool isolated =
       false;  ///< from other ports that are, too: it reaches the bridge and what is behind
+  /// Called in the network namespace of the bridge when the port is there and not up yet.
+  std::function<void()> guard;
 };
 
 /// Takes the caller into a network namespace of its own, with the machine's end of a new port in

@@ -53,7 +53,7 @@ struct Backend::Impl {
   const cloud_backend_v1* table = nullptr;
   cloud_backend* self = nullptr;
 
-  Placer placer;           ///< while start() runs
+  StartServices services;  ///< while start() runs
   bool is_ending = false;  ///< destroy() runs, which is what a cancelled job needs
 
   // The SDK's guard catches in the backend; this catches what a backend without it lets out.
@@ -83,27 +83,42 @@ struct Backend::Impl {
   }
 };
 
-// The engine's side of cloud_host.place.
-std::int32_t Backend::place_process(void* context, const char* cgroup, std::int64_t pid,
-                                    cloud_error* error) {
-  const auto refuse = [&](std::int32_t code, const std::string& message) {
-    error->code = code;
-    const auto text = one_line(message.c_str(), sizeof error->message - 1);
-    text.copy(error->message, sizeof error->message - 1);
-    error->message[std::min(text.size(), sizeof error->message - 1)] = '\0';
-    return code;
-  };
+namespace {
+
+std::int32_t refuse(cloud_error* error, std::int32_t code, const std::string& message) {
+  error->code = code;
+  const auto text = one_line(message.c_str(), sizeof error->message - 1);
+  text.copy(error->message, sizeof error->message - 1);
+  error->message[std::min(text.size(), sizeof error->message - 1)] = '\0';
+  return code;
+}
+
+// One of the services of a start, called by the backend.
+template <typename Service, typename... Arguments>
+std::int32_t serve(const char* name, const Service& service, cloud_error* error,
+                   const Arguments&... arguments) noexcept {
   std::int32_t code = CLOUD_E_INTERNAL;
   shielded([&] {
-    const auto& placer = static_cast<Impl*>(context)->placer;
-    if (!placer) {
-      code = refuse(CLOUD_E_UNSUPPORTED, "place() is for start() alone");
+    if (!service) {
+      code = refuse(error, CLOUD_E_UNSUPPORTED, std::string{name} + "() is for start() alone");
       return;
     }
-    auto placed = placer(cgroup, pid);
-    code = placed ? CLOUD_OK : refuse(CLOUD_E_NODE, placed.error().message);
+    const Result<void> done = service(arguments...);
+    code = done ? CLOUD_OK : refuse(error, CLOUD_E_NODE, done.error().message);
   });
   return code;
+}
+
+}  // namespace
+
+// The engine's side of cloud_host.place and cloud_host.guard_port.
+std::int32_t Backend::place_process(void* context, const char* cgroup, std::int64_t pid,
+                                    cloud_error* error) {
+  return serve("place", static_cast<Impl*>(context)->services.place, error, cgroup, pid);
+}
+
+std::int32_t Backend::guard_port(void* context, const char* interface, cloud_error* error) {
+  return serve("guard_port", static_cast<Impl*>(context)->services.guard_port, error, interface);
 }
 
 Backend::Backend(std::unique_ptr<Impl> impl) : impl_{std::move(impl)} {}
@@ -142,13 +157,14 @@ Result<void> Backend::prepare(const MachineSpec& spec) {
       [&](cloud_error* error) { return impl_->table->prepare(impl_->self, view.c_spec(), error); });
 }
 
-Result<void> Backend::start(const MachineSpec& spec, Deadline deadline, const Placer& place) {
+Result<void> Backend::start(const MachineSpec& spec, Deadline deadline,
+                            const StartServices& services) {
   const SpecView view{spec};
-  impl_->placer = place;
+  impl_->services = services;
   auto started = impl_->call([&](cloud_error* error) {
     return impl_->table->start(impl_->self, view.c_spec(), nanoseconds(deadline), error);
   });
-  impl_->placer = {};
+  impl_->services = {};
   return started;
 }
 
@@ -287,6 +303,7 @@ Result<std::unique_ptr<Backend>> open_backend(const std::string& dir, const Back
     return is_cancelled ? 1 : 0;
   };
   impl->c_host.place = &Backend::place_process;
+  impl->c_host.guard_port = &Backend::guard_port;
   std::vector<cloud_setting> settings;
   for (const auto& setting : impl->config.settings) settings.push_back(c_setting(setting));
   auto opened = impl->call([&](cloud_error* error) {

@@ -20,7 +20,14 @@ struct cloud_option;
 namespace cloud {
 
 using Deadline = std::chrono::steady_clock::time_point;
-using Placer = std::function<Result<void>(const std::string& cgroup, std::int64_t pid)>;
+
+/// What the engine does for a backend while that starts a machine; what is empty is unsupported.
+struct StartServices {
+  /// Moves a process that somebody else's daemon has started into the machine's cgroup.
+  std::function<Result<void>(const std::string& cgroup, std::int64_t pid)> place;
+  /// Holds back what the machine may not send over its port of the bridge.
+  std::function<Result<void>(const std::string& interface)> guard_port;
+};
 
 /// What the engine gives to a backend.
 struct BackendHost {
@@ -44,9 +51,8 @@ class Backend {
 
   [[nodiscard]] Result<void> probe();
   [[nodiscard]] Result<void> prepare(const MachineSpec& spec);
-  /// `place` moves a process that somebody else's daemon has started into the machine's cgroup.
   [[nodiscard]] Result<void> start(const MachineSpec& spec, Deadline deadline,
-                                   const Placer& place = {});
+                                   const StartServices& services = {});
   [[nodiscard]] Result<void> wait_ready(const MachineRef& ref, Deadline deadline,
                                         const std::function<void(const std::string&)>& progress);
   [[nodiscard]] Result<MachineInfo> info(const MachineRef& ref);
@@ -62,6 +68,7 @@ class Backend {
   struct Impl;
   static std::int32_t place_process(void* context, const char* cgroup, std::int64_t pid,
                                     cloud_error* error);
+  static std::int32_t guard_port(void* context, const char* interface, cloud_error* error);
   explicit Backend(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

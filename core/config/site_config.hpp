@@ -49,6 +49,12 @@ struct ImageConfig {
   Place where;
 };
 
+/// What machines may reach of the node itself.
+struct NodeService {
+  std::string protocol;    ///< "tcp", "udp" or "icmp"
+  std::uint16_t port = 0;  ///< 0 for icmp
+};
+
 /// [pool.NAME]
 struct PoolConfig {
   std::string name;
@@ -58,7 +64,10 @@ struct PoolConfig {
   int prefix_length = 24;
   std::string gateway;  ///< "" for none
   std::vector<std::string> dns;
-  bool isolate = true;  ///< whether machines are kept from reaching each other over the bridge
+  bool isolate = true;  ///< whether machines of different jobs are kept from reaching each other
+  bool filter =
+      true;  ///< whether machines are held to what they may send (core/network/port_guard)
+  std::vector<NodeService> node_services;  ///< besides forwarding and `dns`
   Place where;
 };
 

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 
 namespace cloud {
@@ -26,6 +27,20 @@ bool is_stage_name(const std::string& text) {
   return !text.empty() && text.size() <= 63 && std::all_of(text.begin(), text.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
   });
+}
+
+// "tcp/3128", "udp/123", "icmp".
+std::optional<NodeService> node_service_of(const std::string& text) {
+  if (text == "icmp") return NodeService{"icmp", 0};
+  const auto slash = text.find('/');
+  const auto protocol = text.substr(0, slash);
+  if (slash == std::string::npos || (protocol != "tcp" && protocol != "udp")) return std::nullopt;
+  NodeService service{protocol, 0};
+  const auto* first = text.data() + slash + 1;
+  const auto* last = text.data() + text.size();
+  const auto [end, failure] = std::from_chars(first, last, service.port);
+  if (failure != std::errc{} || end != last || service.port == 0) return std::nullopt;
+  return service;
 }
 
 // What the name of an image says of its format, where the site does not.
@@ -244,6 +259,15 @@ void SiteConfigReader::read_pool(const std::string& name, const toml::table& tab
     pool.dns.push_back(server);
   }
   pool.isolate = reader.boolean("isolate").value_or(true);
+  pool.filter = reader.boolean("filter").value_or(true);
+  for (auto& [text, where] : reader.strings("node_services")) {
+    const auto service = node_service_of(text);
+    if (service) {
+      pool.node_services.push_back(*service);
+    } else {
+      report_.add(where, "'" + text + "' shall be \"tcp/PORT\", \"udp/PORT\" or \"icmp\"");
+    }
+  }
   if (pool.dns.size() > 3) reader.complain("dns", "a resolver uses at most 3 DNS servers");
   reader.finish();
   config_.pools.push_back(std::move(pool));

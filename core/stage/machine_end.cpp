@@ -12,6 +12,7 @@
 #include "core/machine/keeper_lock.hpp"
 #include "core/machine/machine_layers.hpp"
 #include "core/machine/machine_plan.hpp"
+#include "core/network/port_guard.hpp"
 #include "core/system/trash.hpp"
 
 namespace cloud {
@@ -73,8 +74,10 @@ class MachineEnd {
     // been started elsewhere, and not have been placed there yet. A backend that cannot be loaded,
     // or not destroy, is asked again by the next hooks.
     const bool is_gone = is_destroyed || !may_have_started() || (is_nobodys() && is_dead_);
+    // What held the machine back goes after the port that it was at.
+    const bool is_free = !is_gone || must("rules of its port", remove_rules());
     machine_.disconnected = machine_.disconnected || is_gone;
-    if (is_dead_ && is_gone && is_removed) {
+    if (is_dead_ && is_gone && is_removed && is_free) {
       session_.record.machine.reset();
       return session_.save();
     }
@@ -140,6 +143,14 @@ class MachineEnd {
       all = must("destroy", destroyed) && all;
     }
     return all;
+  }
+
+  // Of a machine whose record was lost, it is not known whether it had an address.
+  [[nodiscard]] Result<void> remove_rules() {
+    if (session_.record.request && !session_.record.lease) return {};
+    auto removed = remove_port_guard(ref_.name);
+    if (!removed && left_.empty()) left_ = removed.error().message;
+    return removed;
   }
 
   void remove_groups() {

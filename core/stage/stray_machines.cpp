@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/stage/stray_machines.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 #include "core/backend/backend.hpp"
@@ -8,6 +9,7 @@
 #include "core/job/record_store.hpp"
 #include "core/log.hpp"
 #include "core/machine/machine_plan.hpp"
+#include "core/network/port_guard.hpp"
 #include "core/stage/hooks.hpp"
 #include "core/stage/reconstruction.hpp"
 
@@ -18,20 +20,30 @@ using namespace std::chrono_literals;
 
 constexpr auto kLockWait = 1s;
 
+bool knows(Backend& backend, const std::string& machine) {
+  const auto machines = backend.list();
+  return machines && std::find(machines->begin(), machines->end(), machine) != machines->end();
+}
+
 // Whoever has a record looks after the machine. Read under the lock: a prolog that is about to
-// choose that name has it, or waits for us until the machine is gone.
+// choose that name has it, or waits for us until the machine is gone. Who had the lock before us
+// may have ended the machine.
 Result<std::optional<LockedJob>> adopt(const RecordStore& store, const std::string& node,
-                                       const std::string& backend, std::uint64_t job_id) {
+                                       Backend& backend, std::uint64_t job_id) {
   auto locked = store.lock_or_create(job_id, kLockWait);
   if (!locked) return std::move(locked).error();
   const auto existing = locked->load();
   if (!existing || *existing) return std::optional<LockedJob>{};
   const auto name = machine_name(node, job_id);
+  if (!knows(backend, name)) {
+    if (auto forgotten = locked->forget(); !forgotten) return std::move(forgotten).error();
+    return std::optional<LockedJob>{};
+  }
   JobRecord record;
   record.job_id = job_id;
   record.node = node;
   record.phase = RecordPhase::ending;
-  record.machine = MachineRecord{backend,
+  record.machine = MachineRecord{backend.name(),
                                  name,
                                  store.machines_dir() + "/" + name,
                                  0,
@@ -41,7 +53,7 @@ Result<std::optional<LockedJob>> adopt(const RecordStore& store, const std::stri
   return std::optional<LockedJob>{*std::move(locked)};
 }
 
-bool end_one(const LoadedConfig& loaded, const std::string& node, const std::string& backend,
+bool end_one(const LoadedConfig& loaded, const std::string& node, Backend& backend,
              std::uint64_t job_id) {
   const RecordStore store{loaded.config.state_dir, node};
   auto adopted = adopt(store, node, backend, job_id);
@@ -51,7 +63,8 @@ bool end_one(const LoadedConfig& loaded, const std::string& node, const std::str
     return false;
   }
   if (!*adopted) return true;
-  log_line(LogLevel::warn, "the machine " + machine_name(node, job_id) + " of backend '" + backend +
+  log_line(LogLevel::warn, "the machine " + machine_name(node, job_id) + " of backend '" +
+                               backend.name() +
                                "' belongs to no job that has a record here: ending it");
   HookInput input;
   input.job.job_id = job_id;
@@ -75,6 +88,34 @@ std::optional<std::uint64_t> job_of_machine(std::string_view machine, std::strin
   return job_id;
 }
 
+namespace {
+
+// Of a machine that nobody knows any more: its port has gone, or it would still be held back.
+bool remove_stray_rules(const RecordStore& store, const std::string& node) {
+  const auto guarded = guarded_machines();
+  if (!guarded) {
+    log_line(LogLevel::error, "rules of machines without a record: " + guarded.error().message);
+    return false;
+  }
+  bool all_removed = true;
+  for (const auto& machine : *guarded) {
+    const auto job_id = job_of_machine(machine, node);
+    if (!job_id) continue;
+    auto locked = store.lock_or_create(*job_id, kLockWait);
+    if (!locked) continue;  // somebody is at it
+    const auto record = locked->load();
+    if (!record || *record) continue;
+    log_line(LogLevel::warn, "removing the rules of machine " + machine + ", which is gone");
+    const auto removed = remove_port_guard(machine);
+    if (!removed) log_line(LogLevel::error, removed.error().message);
+    (void)locked->forget();
+    all_removed = all_removed && removed;
+  }
+  return all_removed;
+}
+
+}  // namespace
+
 bool end_stray_machines(const LoadedConfig& loaded, const std::string& node) {
   bool all_ended = true;
   for (const auto& config : loaded.config.backends) {
@@ -93,10 +134,11 @@ bool end_stray_machines(const LoadedConfig& loaded, const std::string& node) {
     }
     for (const auto& machine : *machines) {
       const auto job_id = job_of_machine(machine, node);
-      if (job_id) all_ended = end_one(loaded, node, config.name, *job_id) && all_ended;
+      if (job_id) all_ended = end_one(loaded, node, **backend, *job_id) && all_ended;
     }
   }
-  return all_ended;
+  const RecordStore store{loaded.config.state_dir, node};
+  return remove_stray_rules(store, node) && all_ended;
 }
 
 }  // namespace cloud

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The layout of ABI 1.0 on LP64, number by number: a backend built years ago relies on each. A line
+// The layout of ABI 1.x on LP64, number by number: a backend built years ago relies on each. A line
 // that does not compile any more is a new major. Fields are only appended; a struct's size may
 // grow.
 #include <spank-cloud/backend_abi.h>
@@ -42,7 +42,12 @@ CLOUD_OFFSET(cloud_host, context, 8);
 CLOUD_OFFSET(cloud_host, log, 16);
 CLOUD_OFFSET(cloud_host, cancelled, 24);
 CLOUD_OFFSET(cloud_host, place, 32);
+#if CLOUD_ABI_MINOR == 0
 CLOUD_SIZE(cloud_host, 40);
+#else
+CLOUD_OFFSET(cloud_host, guard_port, 40);
+CLOUD_SIZE(cloud_host, 48);
+#endif
 
 CLOUD_OFFSET(cloud_image, struct_size, 0);
 CLOUD_OFFSET(cloud_image, name, 8);

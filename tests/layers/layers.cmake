@@ -18,6 +18,8 @@ set(doors
     "toml\\+\\+/toml.h|core/config/table_reader.hpp|spank/site_summary.cpp"
     "boost/dll/.*|core/backend/loader.cpp"
     "libcgroup.h|core/job/cgroup.cpp"
+    "libmnl/.*|core/network/nft_batch.cpp"
+    "libnftnl/.*|core/network/nft_batch.cpp"
     "nlohmann/.*|(core/job/(record|trace_events)|backends/kvm/seed_content).cpp"
     "lxc/.*|backends/lxc/.*"
     "libvirt/.*|backends/kvm/.*"

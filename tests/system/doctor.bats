@@ -50,6 +50,20 @@ doctor_finds() {
   doctor_finds "'init_program': /absent" 's#^init_program = .*#init_program = "/absent"#'
 }
 
+@test "a bridge that believes what machines say, and a kernel without rules" {
+  local bridge
+  bridge=$(sed -n 's/^bridge = "\(.*\)"/\1/p' "$CONFIG" | head -n 1)
+  run -0 cloudctl doctor
+  assert_output --partial "ok      network rules"
+  assert_output --partial "bridge $bridge speaks IPv6, which its machines do not have: sysctl -w net/ipv6/conf/$bridge/disable_ipv6=1"
+  sysctl -qw "net/ipv6/conf/$bridge/disable_ipv6=1" "net/ipv4/conf/$bridge/accept_redirects=0" "net/ipv4/conf/$bridge/send_redirects=0"
+  run -0 cloudctl doctor
+  refute_output --partial "note    pool machines: bridge"
+  # No program but this may ask the kernel for a table.
+  run strace -f -qq -o /dev/null -e trace=sendmsg -e inject=sendmsg:error=EOPNOTSUPP "$PLAYGROUND/prefix/sbin/cloudctl" --config "$CONFIG" --node "$NODE" doctor
+  assert_output --regexp "problem network rules.*nf_tables"
+}
+
 @test "an image that others can write" {
   chmod o+w "$PLAYGROUND/images/tiny"
   doctor_finds "chmod go-w $PLAYGROUND/images/tiny" ''

@@ -19,10 +19,8 @@ keep_guest_at_the_end_of_a_case() {
 
 virsh() { timeout "$((20 * SLOWNESS))" virsh -q -c qemu:///system "$@" 3>&-; }
 libvirt_is_clean() {
-  local left='' rules
+  local left=''
   eventually no_domain 2>/dev/null || left+=" domains: $(virsh list --all --name | xargs)"
-  rules=$(ebtables -t nat -L) || left+=" ebtables does not answer"
-  left+=$(grep -o 'libvirt-[IO]-vk[0-9a-f]*' <<<"$rules" | sed 's/^/ rules:/' || true)
   # One for each job would be there for ever.
   left+=$(find /var/log/libvirt/qemu -name "sc-*" -printf ' log:%p')
   [ -z "$left" ] || { echo "$left"; return 1; }

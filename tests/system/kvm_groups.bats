@@ -77,7 +77,7 @@ sees_its_memory() { [ "$(counted_kib "$GUEST")" -gt 20000 ]; }
   read -rt $((30 * SLOWNESS)) greeting <"/dev/tcp/$address/22"
   assert_regex "$greeting" ^SSH-
   run -0 as_other srun -Q --mem=500 --cloud-type=kvm sh -c "exec 2>&1
-    nc -w 3 $gateway 9 </dev/null; echo then; nc -w 3 $address 22 </dev/null; echo after"
+    nc -w 3 $gateway 53 </dev/null; echo then; nc -w 3 $address 22 </dev/null; echo after"
   assert_output --regexp "refused.*then.*after"
   refute_output --partial SSH-
 }

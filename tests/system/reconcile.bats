@@ -44,3 +44,53 @@ END
   assert_output --partial "sc-$NODE-$job of backend 'lxc'"
   eventually is_over "$init"
 }
+
+@test "what libvirtd still wrote of a machine after its end goes, and the log of a domain that is there stays" {
+  virsh create --paused <(echo "<domain type='qemu'><name>sc-$NODE-4242</name><memory unit='MiB'>32</memory><os><type>hvm</type></os></domain>") >/dev/null
+  echo late | tee "/var/log/libvirt/qemu/sc-$NODE-4343.log" >"/var/log/libvirt/qemu/sc-$NODE-4343.log.0"
+  echo other >/var/log/libvirt/qemu/sc-elsewhere-4343.log
+  run cloudctl reconcile
+  ls /var/log/libvirt/qemu >logs
+  rm /var/log/libvirt/qemu/sc-elsewhere-4343.log
+  assert_success
+  refute_output --partial "sc-$NODE-4242"
+  assert_equal "$(grep -oE "^sc-($NODE|elsewhere)-4[23]4[23].*" logs | sort | xargs)" "sc-elsewhere-4343.log sc-$NODE-4242.log"
+}
+
+@test "N14: a machine without a record is ended by one of two reconciles, whoever is first" {
+  local init
+  machine lxc
+  init=$(state_of "$job" init_pid)
+  rm -rf "$STATE/jobs/$job"
+  cloudctl reconcile >first 2>&1 3>&- &
+  run -0 cloudctl reconcile
+  wait $!
+  cat first
+  assert_equal "$(grep -h "sc-$NODE-$job of backend 'lxc'" first <(echo "$output") | wc -l)" 1
+  eventually is_over "$init"
+}
+
+@test "N14: whether a job without a process is a new one is not a matter of the time of day" {
+  # Its machine is not asked for before this stage of the prolog has ended.
+  mkfifo "$PLAYGROUND/go"
+  printf '#!/bin/sh\nexec cat "%s"\n' "$PLAYGROUND/go" >"$PLAYGROUND/wait"
+  chmod 755 "$PLAYGROUND/wait"
+  {
+    stage prolog wait exec "$PLAYGROUND/wait"
+    stage prolog address action lease-address
+    stage prolog machine action create-machine
+    stage epilog machine action destroy-machine
+    stage epilog address action release-address
+  } >>"$CONFIG"
+  begin_machine lxc
+  recorded() { [ -e "$STATE/jobs/$job" ]; }
+  eventually recorded
+  # As if somebody had set the clock.
+  find "$STATE/jobs/$job" -exec touch -d '2 hours ago' {} +
+  run -0 cloudctl reconcile
+  echo >"$PLAYGROUND/go"
+  refute_output --partial "no longer runs here"
+  LIMIT=240 eventually phase_is "$job" ready
+  end_jobs "$job"
+  rm "$PLAYGROUND/go" "$PLAYGROUND/wait"
+}

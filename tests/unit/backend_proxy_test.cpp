@@ -209,7 +209,7 @@ TEST_F(BackendProxy, PlacesProcessesWhileStartRunsAndNotAfterwards) {
     return Error{Blame::node, "no such process"};
   };
 
-  const auto started = backend->start(a_spec(), std::chrono::steady_clock::now() + 5s, place);
+  const auto started = backend->start(a_spec(), std::chrono::steady_clock::now() + 5s, {place, {}});
 
   EXPECT_EQ(placed, "/slurm/job_42/cloud 4712");
   EXPECT_EQ(error_of(started).message, "backend 'codes': no such process");

@@ -3,10 +3,15 @@
 // The pieces of a job's end: its time, what it may not wait for, what it leaves to later hooks.
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,6 +19,8 @@
 #include <fstream>
 #include <thread>
 
+#include "core/job/cgroup_hierarchy.hpp"
+#include "core/job/cgroup_processes.hpp"
 #include "core/job/cgroup_tree.hpp"
 #include "core/job/record_store.hpp"
 #include "core/machine/machine_layers.hpp"
@@ -186,6 +193,52 @@ TEST(MachineLayers, AreEmptiedAndShutForWhoHoldsAFile) {
   EXPECT_LT(::write(held.value(), more.data(), more.size()), 65536);
   EXPECT_EQ(::openat(held_folder.value(), "another", O_CREAT | O_WRONLY, 0600), -1);
   for (const int end : {ready[0], ready[1], go[0], go[1]}) ::close(end);
+}
+
+// From now on the kernel ends the process when it signals another one by its number.
+bool forbid_kill_by_number() {
+  std::array<sock_filter, 6> program{
+      sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_kill, 2, 0),
+      sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_tkill, 1, 0),
+      sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_tgkill, 0, 1),
+      sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+      sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  const sock_fprog filter{program.size(), program.data()};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+// The number of a process that has ended meanwhile may be a stranger's.
+TEST(KillCgroup, SignalsNobodyByNumber) {
+  if (::geteuid() != 0) GTEST_SKIP() << "makes a control group, and this is not root";
+  // Version 2 has a call that ends a whole group; where version 1 is, its processes are ended one
+  // by one.
+  const auto hierarchies = cgroup_hierarchies();
+  const auto any = std::find_if(hierarchies.begin(), hierarchies.end(), [](const auto& hierarchy) {
+    return hierarchy.has("freezer") || hierarchy.has("pids");
+  });
+  const auto& hierarchy = any == hierarchies.end() ? hierarchies.front() : *any;
+  const auto name = "/spank-cloud-kill-" + std::to_string(::getpid());
+  const auto folder = hierarchy.mount_point + name;
+  ASSERT_TRUE(std::filesystem::create_directory(folder));
+  const pid_t victim = ::fork();
+  if (victim == 0) {
+    for (;;) ::pause();
+  }
+  std::ofstream{folder + "/cgroup.procs"} << victim << std::flush;
+
+  const pid_t killer = ::fork();
+  if (killer == 0) ::_exit(forbid_kill_by_number() && kill_cgroup(name, 30s) ? 0 : 1);
+  // It has ended the whole group when it comes back, and a group has a process until that is
+  // waited for: waited for here, meanwhile.
+  int status = 0;
+  EXPECT_EQ(::waitpid(victim, &status, 0), victim);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  EXPECT_EQ(::waitpid(killer, &status, 0), killer);
+  EXPECT_TRUE(WIFEXITED(status)) << "ended by signal " << WTERMSIG(status);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_EQ(::rmdir(folder.c_str()), 0);
 }
 
 }  // namespace

@@ -12,7 +12,6 @@
 
 #include "backends/kvm/console_socket.hpp"
 #include "backends/kvm/domain_xml.hpp"
-#include "backends/kvm/network_filter.hpp"
 #include "backends/kvm/seed_content.hpp"
 #include "backends/kvm/template_image.hpp"
 #include "backends/kvm/xml_fragment.hpp"
@@ -66,7 +65,6 @@ struct Machine {
     plan.seed = "/w/seed.iso";
     plan.console = "/w/console.sock";
     plan.nic = "vk0011223344";
-    plan.filter = kNetworkFilter;
     plan.tb_cache_mib = 128;
   }
 
@@ -155,8 +153,6 @@ TEST(DomainXml, PinsTheNetwork) {
 
   EXPECT_EQ(at(domain, "//interface/mac/@address"), "02:00:0a:00:00:05");
   EXPECT_EQ(at(domain, "//interface/port/@isolated"), "yes");
-  EXPECT_EQ(at(domain, "//interface/filterref/@filter"), kNetworkFilter);
-  EXPECT_EQ(at(domain, "//interface/filterref/parameter[@name='IP']/@value"), "10.0.0.5");
 }
 
 TEST(DomainXml, BootsAKernelDirectly) {
@@ -193,14 +189,7 @@ TEST(DomainXml, KnowsItsOwn) {
   EXPECT_EQ(job_of_domain("not XML"), 0U);
 }
 
-TEST(DomainXml, KnowsTheRulesOfItsInterfaces) {
-  const auto binding = [](const std::string& device) {
-    return "<filterbinding><owner><name>sc-n1-42</name><uuid>0</uuid></owner><portdev name='" +
-           device + "'/><mac address='02:00:0a:00:00:05'/></filterbinding>";
-  };
-
-  EXPECT_EQ(owner_of_binding(binding(nic_name("sc-n1-42"))), "sc-n1-42");
-  EXPECT_EQ(owner_of_binding(binding("vnet0")), "");
+TEST(DomainXml, NamesTheInterfaceWithinTheKernelsLimit) {
   EXPECT_EQ(nic_name("sc-n1-42").size(), 14U);
 }
 

@@ -23,6 +23,7 @@ struct Check {
 [[nodiscard]] std::vector<Check> life_checks();
 [[nodiscard]] std::vector<Check> process_checks();
 [[nodiscard]] std::vector<Check> reach_checks();
+[[nodiscard]] std::vector<Check> network_checks();
 [[nodiscard]] std::vector<Check> entry_checks();
 [[nodiscard]] std::vector<Check> time_checks();
 [[nodiscard]] std::vector<Check> kill_checks();

@@ -33,8 +33,8 @@ constexpr int kUsage = 2;
 std::vector<Check> all_checks(bool live) {
   auto checks = static_checks();
   if (!live) return checks;
-  for (const auto& group : {life_checks(), process_checks(), entry_checks(), reach_checks(),
-                            time_checks(), text_checks(), kill_checks()}) {
+  for (const auto& group : {life_checks(), process_checks(), entry_checks(), network_checks(),
+                            reach_checks(), time_checks(), text_checks(), kill_checks()}) {
     checks.insert(checks.end(), group.begin(), group.end());
   }
   return checks;

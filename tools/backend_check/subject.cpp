@@ -10,6 +10,7 @@
 #include <cstring>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -17,6 +18,7 @@
 #include "core/backend/one_line.hpp"
 #include "core/backend/spec_view.hpp"
 #include "core/job/cgroup.hpp"
+#include "core/network/port_guard.hpp"
 #include "tools/backend_check/stage.hpp"
 #include "tools/backend_check/verdict.hpp"
 
@@ -72,7 +74,9 @@ struct Subject::Host {
   cloud_host table{};
   std::function<bool()> cancelled;
   bool shows_log = false;
-  std::string cgroup;      ///< of the machine that start() is starting
+  std::string cgroup;  ///< of the machine that start() is starting
+  std::optional<PortGuard>
+      guard;               ///< its, where it has a network; the port is the backend's to name
   bool is_ending = false;  ///< in destroy(), which is not cancelled
 
   static std::int32_t place(void* context, const char* cgroup, std::int64_t pid,
@@ -86,9 +90,23 @@ struct Subject::Host {
       done = enter_cgroup_with_threads(wanted, static_cast<pid_t>(pid));
     }
     if (done) return CLOUD_OK;
-    error->code = host.cgroup.empty() ? CLOUD_E_UNSUPPORTED : CLOUD_E_NODE;
-    std::snprintf(error->message, sizeof error->message, "%s", done.error().message.c_str());
-    return error->code;
+    return refuse(error, host.cgroup.empty() ? CLOUD_E_UNSUPPORTED : CLOUD_E_NODE, done.error());
+  }
+
+  static std::int32_t guard_port(void* context, const char* interface, cloud_error* error) {
+    auto& host = *static_cast<Host*>(context);
+    if (!host.guard) {
+      return refuse(error, CLOUD_E_UNSUPPORTED,
+                    wrong("guard_port(): this is not start(), or the machine has no network"));
+    }
+    host.guard->port = interface;
+    const auto done = set_port_guard(*host.guard);
+    return done ? CLOUD_OK : refuse(error, CLOUD_E_NODE, done.error());
+  }
+
+  static std::int32_t refuse(cloud_error* error, std::int32_t code, const Error& why) {
+    std::snprintf(error->message, sizeof error->message, "%s", why.message.c_str());
+    return error->code = code;
   }
 };
 
@@ -120,6 +138,7 @@ Subject::Subject(const Target& target, const cloud_backend_v1* table)
     return !host.is_ending && host.cancelled && host.cancelled() ? 1 : 0;
   };
   host_->table.place = &Host::place;
+  host_->table.guard_port = &Host::guard_port;
 }
 
 Result<Subject> Subject::load(const Target& target) {
@@ -218,10 +237,15 @@ Answer Subject::start(MachineSpec spec, Deadline deadline) {
   spec.image.settings = image_settings_for(*table_, target_->image);
   const SpecView view{spec};
   host_->cgroup = spec.cgroup;
+  if (spec.network) {
+    host_->guard = PortGuard{
+        spec.name, "", spec.network->mac, spec.network->address, spec.network->dns, {}, {}};
+  }
   auto answer = call("start", [&](cloud_error* error) {
     return table_->start(self_, view.c_spec(), nanoseconds(deadline), error);
   });
   host_->cgroup.clear();
+  host_->guard.reset();
   return answer;
 }
 
@@ -254,6 +278,8 @@ Answer Subject::destroy(const MachineRef& ref, Deadline deadline) {
     return table_->destroy(self_, &view, nanoseconds(deadline), error);
   });
   host_->is_ending = false;
+  // As the engine does when the port has gone.
+  if (answer.is_ok()) (void)remove_port_guard(ref.name);
   return answer;
 }
 

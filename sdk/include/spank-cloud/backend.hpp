@@ -90,17 +90,34 @@ class Host {
 
   /// Moves a process with all its threads into `cgroup`; see cloud_host.place. Throws Failure.
   void place(const std::string& cgroup, std::int64_t pid) const {
-    cloud_error error{};
-    error.struct_size = sizeof error;
-    error.setting = -1;
     if (!CLOUD_HAS(host_, place) || host_->place == nullptr) {
       throw Failure{CLOUD_E_UNSUPPORTED, "this release of spank-cloud places no processes"};
     }
-    const auto code = host_->place(host_->context, cgroup.c_str(), pid, &error);
-    if (code != CLOUD_OK) throw Failure{code, error.message, error.os_errno};
+    must([&](cloud_error* error) {
+      return host_->place(host_->context, cgroup.c_str(), pid, error);
+    });
+  }
+
+  /// Holds back what the machine may not send over its port; see cloud_host.guard_port. Throws
+  /// Failure. Under a release of spank-cloud that cannot, nothing is held back: false.
+  bool guard_port(const std::string& interface) const {
+    if (!CLOUD_HAS(host_, guard_port) || host_->guard_port == nullptr) return false;
+    must([&](cloud_error* error) {
+      return host_->guard_port(host_->context, interface.c_str(), error);
+    });
+    return true;
   }
 
  private:
+  template <typename Call>
+  static void must(Call&& call) {
+    cloud_error error{};
+    error.struct_size = sizeof error;
+    error.setting = -1;
+    const auto code = call(&error);
+    if (code != CLOUD_OK) throw Failure{code, error.message, error.os_errno};
+  }
+
   const cloud_host* host_;
 };
 

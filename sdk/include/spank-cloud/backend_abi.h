@@ -14,7 +14,7 @@
  * backend's table for ever. open() sets *out only where it returns CLOUD_OK.
  *
  * Threads. The engine makes one call at a time into a given cloud_backend. cloud_host.log may be
- * called from any thread until close() returns; cancelled and place from the thread that the call
+ * called from any thread until close() returns; cancelled, place and guard_port from the thread that the call
  * came on, until that call returns.
  *
  * Errors. A call returns CLOUD_OK, or fills *err and returns err->code. It never throws, exits,
@@ -46,7 +46,7 @@ extern "C" {
 #endif
 
 #define CLOUD_ABI_MAJOR 1u
-#define CLOUD_ABI_MINOR 0u
+#define CLOUD_ABI_MINOR 1u
 
 #define CLOUD_ENTRY_SYMBOL "cloud_backend_entry_v1"
 
@@ -121,6 +121,12 @@ typedef struct cloud_host {
    * else's has started: before it runs, as no memory that it has touched moves along. In start()
    * only; otherwise CLOUD_E_UNSUPPORTED. */
   int32_t (*place)(void* context, const char* cgroup, int64_t pid, cloud_error* err);
+  /* Since 1.1. Holds back what the machine may not send, by rules at its port: an interface in the
+   * caller's network namespace that is on spec->network->bridge. Once, after the port exists, and
+   * before it is up or before the machine runs; no packet of the machine's passes without. The
+   * engine removes the rules, after destroy(), which removes the port. In start() of a machine with
+   * a network only; otherwise CLOUD_E_UNSUPPORTED. */
+  int32_t (*guard_port)(void* context, const char* interface, cloud_error* err);
 } cloud_host;
 
 typedef struct cloud_image {

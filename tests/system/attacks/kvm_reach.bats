@@ -2,6 +2,7 @@
 # A virtual machine belongs to nobody who can log in: what its user's other processes can do to it (SECURITY.md).
 load ../lib
 load ../kvm
+load network
 keep_guest_at_the_end_of_a_case
 
 # One guest for all cases, with folders of the user's: a virtiofsd serves each. One of them has a mount of its own, shared
@@ -11,10 +12,13 @@ setup_file() {
   mount --bind "$DATA" "$DATA"
   mount --make-shared "$DATA"
   as_user mkdir "$DATA/later"
+  cp "$SENDER" "$DATA/send_frames"
   machine kvm --mem=700 --cloud-mount="$DATA:/mnt/data:ro"
-  export DATA GUEST=$job
+  ADDRESS=$(sed -n "s/;$job;USED.*//p" "$LEASES")
+  export DATA GUEST=$job ADDRESS
 }
 teardown_file() {
+  stop_counting
   umount -l "$DATA"
   rm -r "$DATA"
   end_kvm_case
@@ -95,4 +99,23 @@ user_can_do() { as_user ./touch.py "$@"; }
 @test "N15: no channel of the guest's leads to libvirtd" {
   run -0 virsh dumpxml "sc-$NODE-$GUEST"
   refute_output --partial "<channel"
+}
+
+@test "N16: a guest that answers without an end is not listened to, and its task is refused" {
+  local guest=/run/spank-cloud/guest
+  # In the place of the program that takes tasks in.
+  console "$GUEST" "printf '#!/bin/sh\nexec cat /dev/zero\n' >/tmp/endless; chmod 755 /tmp/endless; mount --bind /tmp/endless $guest" >/dev/null
+  run as_user "$RUN/jobs/$GUEST/access" true
+  console "$GUEST" "umount $guest" >/dev/null
+  assert_equal "$status" 125
+  assert_output --partial "the machine did not take the task"
+  run -0 as_user "$RUN/jobs/$GUEST/access" echo works again
+  assert_line "works again"
+}
+
+@test "F2: of what root of a guest sends, what is its own passes, and nothing else" {
+  in_guest() { console "$GUEST" "/mnt/data/send_frames $*" | tr -d '\r' | grep -oE '^sent [a-z0-9_]+$'; }
+  count_passed "$GUEST"
+  assert_equal "$(wrong_frames "$GUEST" in_guest)" ""
+  stop_counting
 }

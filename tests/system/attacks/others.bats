@@ -33,7 +33,7 @@ as_machines_root() {
   assert_output "sent 2000"
   assert [ "$(bridge fdb show br "$bridge" | wc -l)" -le "$before" ]
   # The machine itself is known there, and reached.
-  run -0 as_machines_root "$job" busybox ping -c 1 -W "$((3 * SLOWNESS))" "$(sed -n 's/^gateway = "\(.*\)"/\1/p' "$CONFIG" | head -n 1)"
+  run -0 busybox ping -c 1 -W "$((3 * SLOWNESS))" "$(sed -n "s/;$job;USED.*//p" "$LEASES")"
   end_jobs "$job"
 }
 

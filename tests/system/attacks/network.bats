@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+# What root of a container may send, and reach (F2).
+load ../lib
+load attacks
+load network
+
+setup() { begin_attack; }
+teardown() {
+  stop_counting
+  end_programs
+  end_case
+}
+as_machines_root() {
+  nsenter --target "$(state_of "$job" init_pid)" --user --net --setuid 0 --setgid 0 -- "$@"
+}
+# A machine, with its address in $ADDRESS.
+networked() {
+  machine lxc "$@"
+  ADDRESS=$(sed -n "s/;$job;USED.*//p" "$LEASES")
+}
+
+@test "F2: of what root of a container sends, what is its own passes, and nothing else" {
+  networked
+  count_passed "$job"
+  assert_equal "$(wrong_frames "$job" as_machines_root "$SENDER")" ""
+  end_jobs "$job"
+  assert_equal "$(nft list tables netdev | grep -v passed)" ""
+}
+
+@test "F2: a router advertisement leaves the node's routes as they are, also where its bridge speaks IPv6" {
+  local bridge
+  networked
+  bridge=$(sed -n 's/^bridge = "\(.*\)"/\1/p' "$CONFIG" | head -n 1)
+  sysctl -qw "net.ipv6.conf.$bridge.disable_ipv6=0" "net.ipv6.conf.$bridge.accept_ra=2"
+  run -0 as_machines_root "$SENDER" eth0 "$ADDRESS" "$GATEWAY" "${GATEWAY%.*}.3" router_advertisement 5
+  nap 0.5
+  run -0 ip -6 route show default
+  assert_output ""
+  # The node's own end of the port has no address to speak to.
+  run -0 ip -6 address show dev "$(port_of "$job")"
+  assert_output ""
+  end_jobs "$job"
+}
+
+# PORT [SECONDS]: what comes of a connection to it on the node.
+reaches() { as_machines_root "$PWD/connect.py" "$GATEWAY" "$1" "${2:-1}"; }
+
+@test "F2: of the node a machine reaches what the pool lists" {
+  networked
+  ./listen.py 7001 7002 >listening 2>&1 3>&- &
+  local first=$job
+  eventually says listens listening
+  assert_equal "$(reaches 7001)" TimeoutError
+  sed -i 's#^dns = .*#&\nnode_services = ["tcp/7001"]#; /^node_services = \["icmp"\]/d' "$CONFIG"
+  networked
+  assert_equal "$(reaches 7001 $((5 * SLOWNESS)))" connected
+  assert_equal "$(reaches 7002)" TimeoutError
+  end_jobs "$first" "$job"
+}
+
+@test "F2: machines of two jobs do not reach each other, not even through the node" {
+  local first theirs
+  networked
+  first=$job theirs=$ADDRESS
+  networked
+  # By the bridge, and by way of the gateway, which forwards it.
+  sysctl -qw net.ipv4.ip_forward=1
+  run as_machines_root timeout 3 busybox ping -c 1 -W 1 "$theirs"
+  assert_failure
+  as_machines_root ip route add "$theirs/32" via "$GATEWAY"
+  run as_machines_root timeout 3 busybox ping -c 1 -W 1 "$theirs"
+  assert_failure
+  run -0 busybox ping -c 1 -W "$((3 * SLOWNESS))" "$theirs"
+  end_jobs "$first" "$job"
+}
+
+@test "the rules of a machine that nobody knows any more go with reconcile" {
+  nft "add table netdev sc-$NODE-4242; add table netdev sc-elsewhere-4242"
+  run cloudctl reconcile
+  assert_equal "$(nft list tables netdev)" "table netdev sc-elsewhere-4242"
+  nft delete table netdev sc-elsewhere-4242
+  assert_output --partial "removing the rules of machine sc-$NODE-4242"
+}
