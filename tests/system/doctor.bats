@@ -60,7 +60,8 @@ doctor_finds() {
   run -0 cloudctl doctor
   refute_output --partial "note    pool machines: bridge"
   # No program but this may ask the kernel for a table.
-  run strace -f -qq -o /dev/null -e trace=sendmsg -e inject=sendmsg:error=EOPNOTSUPP "$PLAYGROUND/prefix/sbin/cloudctl" --config "$CONFIG" --node "$NODE" doctor
+  run strace -f -qq -o /dev/null -e trace=sendmsg -e inject=sendmsg:error=EOPNOTSUPP \
+    "$PLAYGROUND/prefix/sbin/cloudctl" --config "$CONFIG" --node "$NODE" doctor
   assert_output --regexp "problem network rules.*nf_tables"
 }
 

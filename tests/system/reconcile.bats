@@ -46,7 +46,10 @@ END
 }
 
 @test "what libvirtd still wrote of a machine after its end goes, and the log of a domain that is there stays" {
-  virsh create --paused <(echo "<domain type='qemu'><name>sc-$NODE-4242</name><memory unit='MiB'>32</memory><os><type>hvm</type></os></domain>") >/dev/null
+  cat >foreign.xml <<END
+<domain type='qemu'><name>sc-$NODE-4242</name><memory unit='MiB'>32</memory><os><type>hvm</type></os></domain>
+END
+  virsh create --paused foreign.xml >/dev/null
   echo late | tee "/var/log/libvirt/qemu/sc-$NODE-4343.log" >"/var/log/libvirt/qemu/sc-$NODE-4343.log.0"
   echo other >/var/log/libvirt/qemu/sc-elsewhere-4343.log
   run cloudctl reconcile

@@ -104,7 +104,8 @@ user_can_do() { as_user ./touch.py "$@"; }
 @test "N16: a guest that answers without an end is not listened to, and its task is refused" {
   local guest=/run/spank-cloud/guest
   # In the place of the program that takes tasks in.
-  console "$GUEST" "printf '#!/bin/sh\nexec cat /dev/zero\n' >/tmp/endless; chmod 755 /tmp/endless; mount --bind /tmp/endless $guest" >/dev/null
+  console "$GUEST" "printf '#!/bin/sh\nexec cat /dev/zero\n' >/tmp/endless; chmod 755 /tmp/endless" >/dev/null
+  console "$GUEST" "mount --bind /tmp/endless $guest" >/dev/null
   run as_user "$RUN/jobs/$GUEST/access" true
   console "$GUEST" "umount $guest" >/dev/null
   assert_equal "$status" 125

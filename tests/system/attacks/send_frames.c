@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// send_frames INTERFACE ADDRESS NODE OTHER KIND COUNT: as root of a machine whose address is ADDRESS, sends so many frames
-// of that kind over the interface, to the node at NODE or pretending to be OTHER. `send_frames kinds` lists them, each with
-// "good" where a machine may send it.
+// send_frames INTERFACE ADDRESS NODE OTHER KIND COUNT: as root of a machine whose address is
+// ADDRESS, sends so many frames of that kind over the interface, to the node at NODE or pretending
+// to be OTHER. `send_frames kinds` lists them, each with "good" where a machine may send it.
 #include <arpa/inet.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
@@ -45,7 +45,8 @@ static void begin(const byte* to, const byte* from, unsigned type) {
   add16(type);
 }
 
-static void arp(const byte* from, unsigned operation, const byte* sender, in_addr_t sender_ip, in_addr_t target_ip) {
+static void arp(const byte* from, unsigned operation, const byte* sender, in_addr_t sender_ip,
+                in_addr_t target_ip) {
   const byte nobody[6] = {0};
   begin(kEverybody, from, ETHERTYPE_ARP);
   add16(1);
@@ -65,8 +66,8 @@ static unsigned sum_of(const byte* data, size_t count) {
   return ~sum & 0xffff;
 }
 
-static void ip(const byte* to, const byte* from, in_addr_t source, in_addr_t target, int protocol, unsigned fragment,
-               const void* payload, size_t count) {
+static void ip(const byte* to, const byte* from, in_addr_t source, in_addr_t target, int protocol,
+               unsigned fragment, const void* payload, size_t count) {
   struct iphdr header = {0};
   begin(to, from, ETHERTYPE_IP);
   header.version = 4;
@@ -137,51 +138,133 @@ static void of_type(const byte* to, unsigned type) {
   add(nothing, sizeof nothing);
 }
 
-static void good_arp(void) { arp(own_mac, 1, own_mac, own, node); }
-static void good_reply(void) { arp(own_mac, 2, own_mac, own, node); }
-static void good_probe(void) { arp(own_mac, 1, own_mac, 0, own); }
-static void good_question(void) { udp(node, 40000, 53); }
-static void good_answer(void) { tcp(node, 22, 40000, TH_ACK, 0); }
-static void good_away(void) { tcp(inet_addr("198.51.100.7"), 40000, 443, TH_SYN, 0); }
-static void foreign_mac(void) { arp(kStranger, 1, kStranger, own, node); }
-static void arp_foreign_mac(void) { arp(own_mac, 2, kStranger, own, node); }
-static void arp_foreign_ip(void) { arp(own_mac, 2, own_mac, other, node); }
-static void arp_gratuitous(void) { arp(own_mac, 1, own_mac, other, other); }
-static void arp_probe_for_other(void) { arp(own_mac, 1, own_mac, 0, other); }
-static void arp_rarp(void) { arp(own_mac, 3, own_mac, own, node); }
+static void good_arp(void) {
+  arp(own_mac, 1, own_mac, own, node);
+}
+static void good_reply(void) {
+  arp(own_mac, 2, own_mac, own, node);
+}
+static void good_probe(void) {
+  arp(own_mac, 1, own_mac, 0, own);
+}
+static void good_question(void) {
+  udp(node, 40000, 53);
+}
+static void good_answer(void) {
+  tcp(node, 22, 40000, TH_ACK, 0);
+}
+static void good_away(void) {
+  tcp(inet_addr("198.51.100.7"), 40000, 443, TH_SYN, 0);
+}
+static void foreign_mac(void) {
+  arp(kStranger, 1, kStranger, own, node);
+}
+static void arp_foreign_mac(void) {
+  arp(own_mac, 2, kStranger, own, node);
+}
+static void arp_foreign_ip(void) {
+  arp(own_mac, 2, own_mac, other, node);
+}
+static void arp_gratuitous(void) {
+  arp(own_mac, 1, own_mac, other, other);
+}
+static void arp_probe_for_other(void) {
+  arp(own_mac, 1, own_mac, 0, other);
+}
+static void arp_rarp(void) {
+  arp(own_mac, 3, own_mac, own, node);
+}
 static void foreign_ip(void) {
   byte packet[16] = {ICMP_ECHO};
   ip(kEverybody, own_mac, other, node, IPPROTO_ICMP, 0, packet, sizeof packet);
 }
-static void to_other_machine(void) { tcp(other, 40000, 22, TH_SYN, 0); }
-static void dhcp_answer(void) { udp(INADDR_BROADCAST, 67, 68); }
-static void dns_answer(void) { udp(node, 53, 40000); }
-static void dns_answer_tcp(void) { tcp(node, 53, 40000, TH_ACK, 0); }
-static void mdns(void) { udp(inet_addr("224.0.0.251"), 5353, 5353); }
-static void multicast(void) { udp(inet_addr("239.1.2.3"), 40000, 40000); }
-static void broadcast(void) { udp(INADDR_BROADCAST, 40000, 40000); }
-static void net_broadcast(void) { udp(node | htonl(255), 40000, 40000); }
-static void icmp_redirect(void) { icmp(node, ICMP_REDIRECT); }
-static void icmp_router(void) { icmp(node, 9); }
-static void slurmctld(void) { tcp(node, 40000, 6817, TH_SYN, 0); }
-static void ssh(void) { tcp(node, 40000, 22, TH_SYN, 0); }
-static void syn_and_fin(void) { tcp(node, 40000, 22, TH_SYN | TH_FIN, 0); }
-static void syn_with_ecn(void) { tcp(node, 40000, 22, TH_SYN | 0xc0, 0); }
-static void first_piece(void) { tcp(node, 40000, 22, TH_ACK, 0x2000); }
-static void later_piece(void) { tcp(node, 40000, 22, TH_ACK, 1); }
-static void node_udp(void) { udp(node, 40000, 111); }
-static void loopback_of_node(void) { tcp(inet_addr("127.0.0.1"), 40000, 22, TH_SYN, 0); }
-static void router_advertisement(void) { ipv6(ND_ROUTER_ADVERT); }
-static void neighbour_advertisement(void) { ipv6(ND_NEIGHBOR_ADVERT); }
-static void redirect6(void) { ipv6(ND_REDIRECT); }
-static void echo6(void) { ipv6(ICMP6_ECHO_REQUEST); }
-static void vlan(void) { tagged(ETHERTYPE_VLAN); }
-static void vlan_of_provider(void) { tagged(0x88a8); }
-static void lldp(void) { of_type((const byte*)"\x01\x80\xc2\0\0\x0e", 0x88cc); }
-static void spanning_tree(void) { of_type((const byte*)"\x01\x80\xc2\0\0\0", 38); }
-static void eapol(void) { of_type((const byte*)"\x01\x80\xc2\0\0\x03", 0x888e); }
-static void mpls(void) { of_type(kEverybody, 0x8847); }
-static void pppoe(void) { of_type(kEverybody, 0x8863); }
+static void to_other_machine(void) {
+  tcp(other, 40000, 22, TH_SYN, 0);
+}
+static void dhcp_answer(void) {
+  udp(INADDR_BROADCAST, 67, 68);
+}
+static void dns_answer(void) {
+  udp(node, 53, 40000);
+}
+static void dns_answer_tcp(void) {
+  tcp(node, 53, 40000, TH_ACK, 0);
+}
+static void mdns(void) {
+  udp(inet_addr("224.0.0.251"), 5353, 5353);
+}
+static void multicast(void) {
+  udp(inet_addr("239.1.2.3"), 40000, 40000);
+}
+static void broadcast(void) {
+  udp(INADDR_BROADCAST, 40000, 40000);
+}
+static void net_broadcast(void) {
+  udp(node | htonl(255), 40000, 40000);
+}
+static void icmp_redirect(void) {
+  icmp(node, ICMP_REDIRECT);
+}
+static void icmp_router(void) {
+  icmp(node, 9);
+}
+static void slurmctld(void) {
+  tcp(node, 40000, 6817, TH_SYN, 0);
+}
+static void ssh(void) {
+  tcp(node, 40000, 22, TH_SYN, 0);
+}
+static void syn_and_fin(void) {
+  tcp(node, 40000, 22, TH_SYN | TH_FIN, 0);
+}
+static void syn_with_ecn(void) {
+  tcp(node, 40000, 22, TH_SYN | 0xc0, 0);
+}
+static void first_piece(void) {
+  tcp(node, 40000, 22, TH_ACK, 0x2000);
+}
+static void later_piece(void) {
+  tcp(node, 40000, 22, TH_ACK, 1);
+}
+static void node_udp(void) {
+  udp(node, 40000, 111);
+}
+static void loopback_of_node(void) {
+  tcp(inet_addr("127.0.0.1"), 40000, 22, TH_SYN, 0);
+}
+static void router_advertisement(void) {
+  ipv6(ND_ROUTER_ADVERT);
+}
+static void neighbour_advertisement(void) {
+  ipv6(ND_NEIGHBOR_ADVERT);
+}
+static void redirect6(void) {
+  ipv6(ND_REDIRECT);
+}
+static void echo6(void) {
+  ipv6(ICMP6_ECHO_REQUEST);
+}
+static void vlan(void) {
+  tagged(ETHERTYPE_VLAN);
+}
+static void vlan_of_provider(void) {
+  tagged(0x88a8);
+}
+static void lldp(void) {
+  of_type((const byte*)"\x01\x80\xc2\0\0\x0e", 0x88cc);
+}
+static void spanning_tree(void) {
+  of_type((const byte*)"\x01\x80\xc2\0\0\0", 38);
+}
+static void eapol(void) {
+  of_type((const byte*)"\x01\x80\xc2\0\0\x03", 0x888e);
+}
+static void mpls(void) {
+  of_type(kEverybody, 0x8847);
+}
+static void pppoe(void) {
+  of_type(kEverybody, 0x8863);
+}
 
 static const struct {
   const char* name;
@@ -253,7 +336,8 @@ int main(int argc, char** argv) {
     if (strcmp(kKinds[i].name, argv[5]) != 0) continue;
     kKinds[i].make();
     for (int left = atoi(argv[6]); left > 0; --left) {
-      if (sendto(raw, frame, size, 0, (struct sockaddr*)&at, sizeof at) < 0) return perror("send"), 1;
+      if (sendto(raw, frame, size, 0, (struct sockaddr*)&at, sizeof at) < 0)
+        return perror("send"), 1;
     }
     printf("sent %s\n", argv[5]);
     return 0;
