@@ -14,8 +14,8 @@
  * backend's table for ever. open() sets *out only where it returns CLOUD_OK.
  *
  * Threads. The engine makes one call at a time into a given cloud_backend. cloud_host.log may be
- * called from any thread until close() returns; cancelled, place and guard_port from the thread that the call
- * came on, until that call returns.
+ * called from any thread until close() returns; cancelled, place and guard_port from the thread
+ * that the call came on, until that call returns.
  *
  * Errors. A call returns CLOUD_OK, or fills *err and returns err->code. It never throws, exits,
  * changes the working directory, the umask, the environment or a signal disposition, and writes
