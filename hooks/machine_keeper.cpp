@@ -175,7 +175,8 @@ Result<void> MachineKeeper::prepare_entry(MachineSpec& spec) {
   if (const auto* image = config_.image(spec.image.name)) {
     if (!image->sha256.empty()) report("checking the image's digest");
     const auto notes = config_.state_dir + "/" + order_.node + "/digests";
-    auto good = stages_.run("digest", [&] { return check_image_digests(*image, notes); });
+    auto good =
+        stages_.run("digest", [&] { return check_image_digests(*image, notes, cancelled_); });
     if (!good) return good;
   }
   if (!backend_->has_ssh()) return {};

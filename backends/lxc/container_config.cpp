@@ -29,6 +29,17 @@ std::string broadcast_address(const char* address, std::uint32_t prefix_length) 
   return ::inet_ntop(AF_INET, &parsed, text.data(), text.size());
 }
 
+void add_console(Items& items, const std::string& work_dir, bool has_console) {
+  if (!has_console) {
+    items.emplace_back("lxc.console.path", "none");
+    return;
+  }
+  // Bounded: what a machine prints is its user's to choose.
+  items.emplace_back("lxc.console.buffer.size", "64kB");
+  items.emplace_back("lxc.console.size", "256kB");
+  items.emplace_back("lxc.console.logfile", work_dir + "/console.log");
+}
+
 void add_network(Items& items, const cloud_machine_spec& spec) {
   if (spec.network == nullptr) {
     items.emplace_back("lxc.net.0.type", "empty");
@@ -62,11 +73,7 @@ Items container_config(const cloud_machine_spec& spec, const ContainerPlan& plan
       {"lxc.init.cmd", plan.init},
       {"lxc.autodev", "1"},
       {"lxc.pty.max", "1024"},
-      {"lxc.tty.max", plan.systemd ? "1" : "0"},
-      // Bounded: what a machine prints is its user's to choose.
-      {"lxc.console.buffer.size", "64kB"},
-      {"lxc.console.size", "256kB"},
-      {"lxc.console.logfile", work_dir + "/console.log"},
+      {"lxc.tty.max", plan.systemd && plan.has_console ? "1" : "0"},
       {"lxc.cap.drop", "mac_admin mac_override sys_module sys_rawio sys_time"},
       {"lxc.mount.auto",
        plan.systemd ? "proc:mixed sys:mixed cgroup:mixed" : "proc:mixed sys:mixed"},
@@ -80,6 +87,7 @@ Items container_config(const cloud_machine_spec& spec, const ContainerPlan& plan
       {"lxc.cgroup.dir.monitor", cgroup + "monitor"},
       {"lxc.cgroup.dir.container.inner", "init"},
   };
+  add_console(items, work_dir, plan.has_console);
   add_map(items, 'u', plan.uids);
   add_map(items, 'g', plan.gids);
   if (!plan.apparmor_profile.empty()) {

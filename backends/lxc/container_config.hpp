@@ -20,6 +20,7 @@ struct ContainerPlan {
   std::string user_namespace;  ///< "/proc/PID/ns/user"
   std::string init;            ///< absolute path in the machine
   bool systemd = false;
+  bool has_console = true;  ///< and systemd a terminal
   std::int64_t pids_max = 0;
   /// v2: liblxc starts from the group of its caller, which is the machine's, and not from the root.
   bool relative_cgroup = false;

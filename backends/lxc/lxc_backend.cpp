@@ -24,6 +24,7 @@
 #include "backends/lxc/image_files.hpp"
 #include "backends/lxc/init_process.hpp"
 #include "backends/lxc/legacy_cgroups.hpp"
+#include "backends/lxc/node_ptys.hpp"
 #include "backends/lxc/rootfs.hpp"
 #include "backends/lxc/unified_cgroup.hpp"
 
@@ -53,6 +54,9 @@ constexpr cloud_option kOptions[] = {
      "Bytes that a machine may write where writable is \"memory\"."},
     {"pids_max", CLOUD_INT, 0, "4096",
      "Processes and threads of a machine's own services; 0 for no limit."},
+    {"user_pids_max", CLOUD_INT, 0, "16384",
+     "Processes and threads of all machines of one user on the node, with the tasks in them; 0 for "
+     "no limit."},
     {"log_level", CLOUD_STRING, 0, "warn", "What liblxc writes to lxc.log in the work directory."},
     {"apparmor_profile", CLOUD_STRING, 0, "unconfined",
      "Of a machine's own services on a node with AppArmor, where it shall be loaded."},
@@ -144,6 +148,7 @@ class LxcBackend {
         layer_{settings.string("writable", "disk") == "memory",
                std::to_string(settings.integer("writable_size", 1 << 30))},
         pids_max_{settings.integer("pids_max", 4096)},
+        user_pids_max_{settings.integer("user_pids_max", 16384)},
         log_level_{settings.string("log_level", "warn")},
         apparmor_profile_{settings.string("apparmor_profile", "unconfined")},
         init_program_{settings.string("init_program", CLOUD_MACHINE_INIT)} {
@@ -155,6 +160,9 @@ class LxcBackend {
       throw settings.wrong("writable_size", "'writable_size' shall be at least 1048576 bytes");
     }
     if (pids_max_ < 0) throw settings.wrong("pids_max", "'pids_max' shall not be negative");
+    if (user_pids_max_ < 0) {
+      throw settings.wrong("user_pids_max", "'user_pids_max' shall not be negative");
+    }
   }
 
   static constexpr const char* image_formats = "directory squashfs";
@@ -205,11 +213,13 @@ class LxcBackend {
     plan.log_level = log_level_;
     // liblxc's own default is a profile that only a node with AppArmor's programs has loaded.
     if (has_apparmor()) plan.apparmor_profile = apparmor_profile_;
-    const UserNamespace user_namespace{spec.subid_first, plan.uids, plan.gids};
+    const UserNamespace user_namespace{spec.subid_first, plan.uids, plan.gids,
+                                       static_cast<std::uint64_t>(user_pids_max_)};
     plan.user_namespace = user_namespace.path();
     const auto root = mount_rootfs(spec, layer_, user_namespace.fd());
     write_image_files(root.value(), spec);
     choose_init(root.value(), spec, plan);
+    choose_console(plan);
     bind_mounts(root.value(), spec);
     run_container(spec, plan, deadline);
   }
@@ -306,6 +316,15 @@ class LxcBackend {
     }
   }
 
+  void choose_console(ContainerPlan& plan) const {
+    constexpr std::int64_t kOfAStart = 2;
+    plan.has_console = has_ptys_left(kOfAStart);
+    if (plan.has_console) return;
+    host_.log(CLOUD_WARN,
+              "other machines have all ptys of the node (kernel.pty.max): this one has no console, "
+              "and srun --pty no terminal");
+  }
+
   // In v2 the machine's group is below one with a process of Slurm's in it, which can hand no
   // controller on: the job's limits stand above, and there is none for the machine's processes.
   // liblxc would hand every controller on, from the root down to the machine, and fail there; from
@@ -389,6 +408,7 @@ class LxcBackend {
   Host host_;
   WritableLayer layer_;
   std::int64_t pids_max_;
+  std::int64_t user_pids_max_;
   std::string log_level_;
   std::string apparmor_profile_;
   std::string init_program_;

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <chrono>
 #include <ctime>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <spank-cloud/base/uninterrupted.hpp>
@@ -29,7 +30,13 @@ using namespace std::chrono_literals;
 constexpr std::time_t kTick = 2;  ///< seconds: more than any file system's
 // Somebody else's reading of the same file, before it is read twice: who reads is in a job's
 // control group, and may be as slow as its user likes.
-constexpr auto kOthersRead = 30s;
+constexpr std::chrono::milliseconds kOthersRead = 30s;
+
+using Cancelled = std::function<bool()>;
+
+Error stopped() {
+  return {Blame::cancelled, "check the image's digest: the job is being cancelled", 0};
+}
 
 std::string hex(const unsigned char* bytes, std::size_t count) {
   constexpr std::string_view kDigits = "0123456789abcdef";
@@ -41,7 +48,17 @@ std::string hex(const unsigned char* bytes, std::size_t count) {
   return text;
 }
 
-Result<std::string> sha256_of(int fd, const std::string& path) {
+// Whether it was got within kOthersRead.
+Result<bool> wait_for_lock(int fd, const std::string& note, const Cancelled& cancelled) {
+  constexpr auto kPortion = 200ms;
+  for (auto waited = 0ms; waited < kOthersRead; waited += kPortion) {
+    if (cancelled()) return stopped();
+    if (lock_exclusively(fd, note, kPortion)) return true;
+  }
+  return false;
+}
+
+Result<std::string> sha256_of(int fd, const std::string& path, const Cancelled& cancelled) {
   const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context{::EVP_MD_CTX_new(),
                                                                    ::EVP_MD_CTX_free};
   if (!context || ::EVP_DigestInit_ex(context.get(), ::EVP_sha256(), nullptr) != 1) {
@@ -49,6 +66,7 @@ Result<std::string> sha256_of(int fd, const std::string& path) {
   }
   std::vector<unsigned char> buffer(std::size_t{1} << 20);
   for (;;) {
+    if (cancelled()) return stopped();
     const auto count = ::read(fd, buffer.data(), buffer.size());
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return os_error(Blame::node, "read " + path, errno);
@@ -77,7 +95,8 @@ std::optional<std::string> noted_digest(const std::string& note, const std::stri
   return known->substr(end + 1, 64);
 }
 
-Result<std::string> remembered_digest(const std::string& path, const std::string& folder) {
+Result<std::string> remembered_digest(const std::string& path, const std::string& folder,
+                                      const Cancelled& cancelled) {
   const auto note = folder + "/" + name_of(path);
   const UniqueFd file{
       uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); })};
@@ -91,9 +110,10 @@ Result<std::string> remembered_digest(const std::string& path, const std::string
   const UniqueFd lock{
       ::open((note + ".lock").c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600)};
   if (!lock) return os_error(Blame::node, "open " + note + ".lock", errno);
-  const bool is_ours = lock_exclusively(lock.value(), note, kOthersRead).has_value();
+  const auto is_ours = wait_for_lock(lock.value(), note, cancelled);
+  if (!is_ours) return is_ours.error();
   if (const auto known = noted_digest(note, version)) return *known;
-  auto digest = sha256_of(file.value(), path);
+  auto digest = sha256_of(file.value(), path, cancelled);
   if (!digest) return digest;
   struct stat after {};
   if (::fstat(file.value(), &after) != 0 || version_of(after) != version) {
@@ -101,7 +121,7 @@ Result<std::string> remembered_digest(const std::string& path, const std::string
   }
   // What was changed a moment ago can be changed again without another time.
   if (std::time(nullptr) - std::max(status.st_ctime, status.st_mtime) <= kTick) return digest;
-  if (!is_ours) return digest;
+  if (!*is_ours) return digest;
   if (auto saved = write_file(note, version + "\n" + *digest + "\n", {.mode = 0600, .owner = {}});
       !saved) {
     return std::move(saved).error();
@@ -110,9 +130,9 @@ Result<std::string> remembered_digest(const std::string& path, const std::string
 }
 
 Result<void> check_one(const ImageConfig& image, const std::string& path, const std::string& pinned,
-                       const std::string& folder) {
+                       const std::string& folder, const Cancelled& cancelled) {
   if (pinned.empty()) return {};
-  const auto digest = remembered_digest(path, folder);
+  const auto digest = remembered_digest(path, folder, cancelled);
   if (!digest) return digest.error();
   if (*digest == pinned) return {};
   return Error{Blame::site, image.where.text() + ": " + path + " of image '" + image.name +
@@ -121,11 +141,12 @@ Result<void> check_one(const ImageConfig& image, const std::string& path, const 
 
 }  // namespace
 
-Result<void> check_image_digests(const ImageConfig& image, const std::string& folder) {
+Result<void> check_image_digests(const ImageConfig& image, const std::string& folder,
+                                 const Cancelled& cancelled) {
   if (image.sha256.empty() && image.initrd_sha256.empty()) return {};
   if (auto made = make_directories(folder, 0700); !made) return made;
-  if (auto good = check_one(image, image.path, image.sha256, folder); !good) return good;
-  return check_one(image, image.initrd, image.initrd_sha256, folder);
+  if (auto good = check_one(image, image.path, image.sha256, folder, cancelled); !good) return good;
+  return check_one(image, image.initrd, image.initrd_sha256, folder, cancelled);
 }
 
 }  // namespace cloud

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -30,8 +31,13 @@ namespace sdk {
 /// the machine has been started in it.
 class UserNamespace {
  public:
+  /// What the kernel lets run, whoever of the machine's 65536 users it is of, tasks included: it
+  /// counts by the owner, so that all machines of one user on the node have it together.
+  static constexpr std::uint64_t kProcessesOfUser = 16384;
+
+  /// `processes_max`: 0 for no limit.
   UserNamespace(std::uint32_t subid_first, const std::vector<IdRange>& uids,
-                const std::vector<IdRange>& gids);
+                const std::vector<IdRange>& gids, std::uint64_t processes_max = kProcessesOfUser);
   /// As it was until the end of 2026: owned by the job's user, which the engine refuses now.
   UserNamespace(const cloud_user&, const std::vector<IdRange>&,
                 const std::vector<IdRange>&) = delete;
@@ -75,9 +81,13 @@ inline void write_id_map(pid_t pid, const char* which, const std::vector<IdRange
 // JUSTIFICATION: a namespace is owned by the effective uid of the process that makes it, so it
 // takes a process of that uid; it execs nothing, because it ends before start() returns. Raw system
 // calls: glibc's wrappers would change the ids of all threads of the caller's copy.
-[[noreturn]] inline void hold_user_namespace(std::uint32_t owner, int ready) {
+[[noreturn]] inline void hold_user_namespace(std::uint32_t owner, std::uint64_t processes_max,
+                                             int ready) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   int problem = 0;
+  // The namespace keeps the limits of its maker for all that is ever in it.
+  const rlimit processes{processes_max, processes_max};
+  if (processes_max != 0) ::setrlimit(RLIMIT_NPROC, &processes);
   if (::syscall(SYS_setgroups, 0, nullptr) != 0 ||
       ::syscall(SYS_setresgid, owner, owner, owner) != 0 ||
       ::syscall(SYS_setresuid, owner, owner, owner) != 0 || ::unshare(CLONE_NEWUSER) != 0) {
@@ -94,7 +104,7 @@ inline void write_id_map(pid_t pid, const char* which, const std::vector<IdRange
 }  // namespace detail
 
 inline UserNamespace::UserNamespace(std::uint32_t subid_first, const std::vector<IdRange>& uids,
-                                    const std::vector<IdRange>& gids) {
+                                    const std::vector<IdRange>& gids, std::uint64_t processes_max) {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0)
     throw system_failure(CLOUD_E_NODE, "make a pipe", errno);
@@ -103,7 +113,7 @@ inline UserNamespace::UserNamespace(std::uint32_t subid_first, const std::vector
   holder_ = ::fork();
   if (holder_ < 0) throw system_failure(CLOUD_E_NODE, "fork", errno);
   if (holder_ == 0) {
-    detail::hold_user_namespace(namespace_owner(subid_first), write_end.value());
+    detail::hold_user_namespace(namespace_owner(subid_first), processes_max, write_end.value());
   }
   { const Descriptor closed{std::move(write_end)}; }
   int problem = EIO;

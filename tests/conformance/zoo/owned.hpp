@@ -38,7 +38,7 @@ class Owned : public Sleeper {
     const cloud::sdk::Descriptor answer{ends[0]};
     const cloud::sdk::Descriptor say{ends[1]};
     const pid_t holder = ::fork();
-    if (holder == 0) detail::hold_user_namespace(owner, ends[1]);
+    if (holder == 0) detail::hold_user_namespace(owner, 0, ends[1]);
     int problem = 0;
     if (::read(ends[0], &problem, sizeof problem) != static_cast<ssize_t>(sizeof problem))
       problem = EIO;

@@ -37,6 +37,22 @@ as_machines_root() {
   end_jobs "$job"
 }
 
+@test "F10: all users of a machine together, and its tasks, have so many processes as the site says" {
+  local limit=200
+  sed -i "s/^\[backend.lxc\]/&\nuser_pids_max = $limit/" "$CONFIG"
+  machine lxc
+  run setsid nsenter --target "$(state_of "$job" init_pid)" --user --setuid 0 --setgid 0 -- "$PWD/fork_uids.py" 100
+  assert [ "$output" -gt $((limit / 2)) ]
+  assert [ "$output" -le $limit ]
+  # What is over leaves room, and the user's processes on the node are none of them.
+  run -0 as_user "$RUN/jobs/$job/access" echo inside
+  assert_output inside
+  end_jobs "$job"
+  sed -i "s/^user_pids_max = .*/user_pids_max = 8/" "$CONFIG"
+  run as_user srun -Q --cloud-type=lxc sh -c 'for i in 1 2 3 4 5 6 7 8 9; do sleep 3 & done; wait; echo all'
+  assert_output --regexp '[Cc]annot fork|can.t fork|Resource temporarily unavailable'
+}
+
 # bats test_tags=v1
 @test "F14: root of a machine owns no group of a controller" {
   machine lxc
