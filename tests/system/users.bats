@@ -51,7 +51,8 @@ uid_of_root() { awk '$1 == 0 {print $2}' "$@"; }
   machine lxc
   pid=$(state_of "$job" init_pid)
   address=$(state_of "$job" address)
-  # Nobody listens on port 53, the one of the node that machines reach: who is there says "refused", who cannot be reached says nothing of the kind.
+  # Nobody listens on port 53, which machines reach of the node: who is there says "refused", who cannot be reached nothing
+  # of the kind.
   run quietly as_other srun -Q --cloud-type=lxc sh -c "hostname; id -u; exec 2>&1
     nc -w 3 ${address%.*}.1 53 </dev/null; echo then; nc -w 3 $address 53 </dev/null"
   assert_line --index 0 --regexp "^$NODE-[0-9]+\$"
