@@ -129,6 +129,7 @@ int stay_with_task(int escort, int signals, std::optional<PtyRelay>& relay) {
     if (wanted[0].revents == 0) continue;
     auto frame = receive_frame(escort, kWordsMax);
     if (relay) relay->finish();
+    if (frame && *frame && (**frame).kind == FrameKind::refused) refuse((**frame).bytes);
     if (!frame || !*frame || (**frame).kind != FrameKind::ended) {
       refuse("the machine has ended while the task was running");
     }

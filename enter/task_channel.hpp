@@ -13,7 +13,7 @@
 //   escort → enter    terminal           its master, or no descriptor where there is none
 //   enter  → escort   task               a GuestRequest: the task begins
 //   enter  → escort   signal             one byte, the signal's number, for the task
-//   escort → enter    ended              the task's wait status, 4 bytes
+//   escort → enter    ended | refused    the task's wait status, 4 bytes; or why it could not begin
 //
 // Until it has answered `joined`, escort is root, and reads nothing but `go`.
 #pragma once

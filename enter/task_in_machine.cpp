@@ -295,7 +295,15 @@ int run_task_for(int socket, const Inheritance& inherited) {
   const bool has_terminal = static_cast<bool>(taken->terminal);
   // JUSTIFICATION: only a child of the process that has joined a pid namespace is in it.
   const pid_t task = ::fork();
-  if (task < 0) return kNotStarted;
+  if (task < 0) {
+    const bool is_full = errno == EAGAIN;
+    (void)send_frame(socket, FrameKind::refused,
+                     std::string{"start the task in the machine: "} + std::strerror(errno) +
+                         (is_full ? " (its user has as many processes as may be, or as the site "
+                                    "lets a user's machines have)"
+                                  : ""));
+    return kNotStarted;
+  }
   if (task == 0) become_task(*taken, inherited);
   if (!has_terminal) ::setpgid(task, task);
   // Whoever reads what the task prints sees its end when the task has it.

@@ -210,7 +210,7 @@ Result<void> MachineKeeper::start_machine(const MachineSpec& spec) {
     return backend_->start(spec, deadline_, {place, guard});
   });
   if (!started) return started;
-  watch_peers(spec);
+  watch_network(spec);
   const auto begun = backend_->info(machine_ref(*record_.machine));
   if (!begun) return begun.error();
   if (auto unowned = require_unowned_machine(begun->init_pid); !unowned) return unowned;
@@ -249,21 +249,23 @@ Result<void> MachineKeeper::start_machine(const MachineSpec& spec) {
   return {};
 }
 
-// Called in start(), maybe by a child of ours: what it notes here is lost.
+// Called in start(), maybe by a child of ours: what it notes in memory is lost.
 Result<void> MachineKeeper::guard_port(const MachineSpec& spec, const std::string& port) {
   if (!spec.network || !record_.lease) {
     return Error{Blame::internal, "guard_port(): the machine has no network"};
   }
+  if (auto noted = note_port(spec.work_dir, port); !noted) return noted;
   const auto* pool = config_.pool(record_.lease->pool);
-  if (pool == nullptr || !pool->filter) return {};
-  const auto plan = plan_port_guard(*pool, spec, port);
+  // Of a run before, when the site had them.
+  if (pool == nullptr || !pool->filter) return remove_port_guard(spec.name);
+  const auto plan = plan_port_guard(config_, *pool, spec, port);
   return plan ? set_port_guard(*plan) : Result<void>{plan.error()};
 }
 
-void MachineKeeper::watch_peers(const MachineSpec& spec) {
+void MachineKeeper::watch_network(const MachineSpec& spec) {
   const auto* pool = record_.lease ? config_.pool(record_.lease->pool) : nullptr;
-  if (pool == nullptr || !pool->shared || !pool->filter || !pool->isolate) return;
-  peers_.emplace(*pool, record_.job_id, spec.name);
+  if (pool == nullptr || !pool->filter || !spec.network) return;
+  network_.emplace(config_, *pool, spec);
 }
 
 // Whoever owns the user namespace of a machine may trace its processes and take their descriptors.
@@ -318,11 +320,13 @@ Result<void> MachineKeeper::wait_for_ssh(const MachineSpec& spec) {
 }
 
 Result<void> MachineKeeper::machine_is_alive() {
+  if (network_) network_->look();
   if (!main_process_ || !has_ended(main_process_, 0ms)) return {};
   return Error{Blame::node, end_of_machine() + ", while it booted"};
 }
 
 void MachineKeeper::become_ready() {
+  if (network_) network_->hurry();
   publish(MachinePhase::ready);
   publisher_->log("the machine is ready");
   // Nobody waits for this any more.
@@ -360,24 +364,18 @@ std::string MachineKeeper::end_of_machine() const {
 // Until the machine ends, somebody knocks, or it is time to look whether we are asked to end.
 void MachineKeeper::wait_for_something() {
   constexpr int kLookMs = 200;
-  std::array<pollfd, 2> wanted{pollfd{main_process_ ? main_process_.value() : -1, POLLIN, 0},
-                               pollfd{door_ ? door_->fd() : -1, POLLIN, 0}};
+  std::array<pollfd, 3> wanted{pollfd{main_process_ ? main_process_.value() : -1, POLLIN, 0},
+                               pollfd{door_ ? door_->fd() : -1, POLLIN, 0},
+                               pollfd{network_ ? network_->events() : -1, POLLIN, 0}};
   if (::poll(wanted.data(), wanted.size(), kLookMs) <= 0) return;
   if (wanted[1].revents != 0) door_->answer();
+  if (wanted[2].revents != 0) network_->hear();
   if (wanted[0].revents == 0) return;
   main_process_.reset();
   // Also what an epilog or scancel does: then nobody reads it any more.
   publisher_->state().reason = end_of_machine();
   publish(MachinePhase::ended);
   publisher_->log(publisher_->state().reason);
-}
-
-void MachineKeeper::look_for_peers() {
-  if (!peers_) return;
-  if (auto looked = peers_->look(); !looked) {
-    log_line(LogLevel::warn,
-             "the job's other machines are not reached yet: " + looked.error().message);
-  }
 }
 
 void MachineKeeper::watch() {
@@ -387,7 +385,7 @@ void MachineKeeper::watch() {
   auto gone_since = std::chrono::steady_clock::time_point::max();
   while (!cancelled_()) {
     wait_for_something();
-    look_for_peers();
+    if (network_) network_->look();
     if (stepd_ && !has_ended(stepd_, 0ms)) continue;
     const auto now = std::chrono::steady_clock::now();
     if (gone_since == std::chrono::steady_clock::time_point::max()) gone_since = now;

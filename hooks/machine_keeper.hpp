@@ -19,7 +19,7 @@
 #include "core/machine/publisher.hpp"
 #include "core/system/unique_fd.hpp"
 #include "hooks/keeper/door.hpp"
-#include "hooks/keeper/peer_watch.hpp"
+#include "hooks/keeper/network_watch.hpp"
 #include "hooks/stage_log.hpp"
 
 namespace cloud {
@@ -54,8 +54,7 @@ class MachineKeeper {
   [[nodiscard]] Result<void> request_fits(const BackendConfig& config) const;
   [[nodiscard]] Result<void> start_machine(const MachineSpec& spec);
   [[nodiscard]] Result<void> guard_port(const MachineSpec& spec, const std::string& port);
-  void watch_peers(const MachineSpec& spec);
-  void look_for_peers();
+  void watch_network(const MachineSpec& spec);
   [[nodiscard]] Result<void> prepare_entry(MachineSpec& spec);
   [[nodiscard]] Result<void> wait_for_ssh(const MachineSpec& spec);
   [[nodiscard]] Result<void> machine_is_alive();
@@ -83,7 +82,7 @@ class MachineKeeper {
   UniqueFd main_process_;
   std::optional<Door> door_;
   std::optional<ConsoleRelay> console_;
-  std::optional<PeerWatch> peers_;
+  std::optional<NetworkWatch> network_;
   std::chrono::steady_clock::time_point deadline_;
   bool orphaned_ = false;
 };

@@ -217,7 +217,7 @@ class KvmBackend {
     daemon_.create_paused({spec.name, xml, creation_mark(spec.work_dir)}, deadline, host_);
     try {
       take_over(spec, plan);
-      if (spec.network != nullptr) guard_port(plan.nic);
+      if (spec.network != nullptr) host_.guard_port(plan.nic);
       daemon_.resume(spec.name, deadline, host_);
     } catch (...) {
       (void)end_processes(leftovers(spec.work_dir, spec.name), in_seconds(kKillSeconds));
@@ -341,11 +341,6 @@ class KvmBackend {
     seed.setup_program = content_of(guest_setup_, "the guest's set-up script");
     write_seed_disk(std::string{spec.work_dir} + "/seed.iso", seed_files(spec, seed),
                     owner_of_files(spec), owner_of_files(spec));
-  }
-
-  void guard_port(const std::string& port) const {
-    if (host_.guard_port(port)) return;
-    host_.log(CLOUD_WARN, "this release of spank-cloud does not hold back what a machine sends");
   }
 
   // The domain is there and does not run: what it touches from now on is charged to the job.

@@ -9,6 +9,7 @@
 namespace cloud::kvm {
 namespace {
 
+constexpr std::string_view kPrefix = "sc-";  ///< of every machine's name
 constexpr std::string_view kSuffix = ".log";
 
 }  // namespace
@@ -28,7 +29,7 @@ std::vector<std::string> names_with_logs(const std::string& folder) {
   for (auto entry = std::filesystem::directory_iterator{folder, problem};
        !problem && entry != std::filesystem::directory_iterator{}; entry.increment(problem)) {
     auto name = entry->path().filename().string();
-    if (!name.ends_with(kSuffix)) continue;
+    if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix)) continue;
     name.resize(name.size() - kSuffix.size());
     names.push_back(std::move(name));
   }

@@ -12,8 +12,9 @@ namespace cloud::kvm {
 
 void remove_logs(const std::string& folder, const std::string& machine);
 
-/// The names of domains that have a log there: libvirtd writes the last line of one that it loses
-/// when it notices, which may be after its end. None where the folder cannot be read.
+/// The names of domains, as machines are called, that have a log there: libvirtd writes the last
+/// line of one that it loses when it notices, which may be after its end. None where the folder
+/// cannot be read.
 [[nodiscard]] std::vector<std::string> names_with_logs(const std::string& folder);
 
 }  // namespace cloud::kvm

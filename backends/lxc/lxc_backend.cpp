@@ -361,7 +361,7 @@ class LxcBackend {
       } else {
         const auto port = veth_name(spec.name);
         enter_network_of_port({port, kMachinesEnd, spec.network->bridge, spec.network->mac,
-                               spec.network->isolate != 0, [&] { guard_port(port); }});
+                               spec.network->isolate != 0, [&] { host_.guard_port(port); }});
       }
       return std::string{container->start(container.get(), 0, nullptr) ? "started" : "failed"};
     };
@@ -378,11 +378,6 @@ class LxcBackend {
       end_half_started(spec);
       throw;
     }
-  }
-
-  void guard_port(const std::string& port) const {
-    if (host_.guard_port(port)) return;
-    host_.log(CLOUD_WARN, "this release of spank-cloud does not hold back what a machine sends");
   }
 
   // What cannot be ended here is destroy()'s.

@@ -13,14 +13,20 @@
 
 namespace cloud {
 
-/// The addresses of the pool that no machine of the job's has now; none where the pool does not
-/// isolate. On a pool that nodes share, the job's other machines are known when their prologs have
-/// leased their addresses.
-[[nodiscard]] Result<std::vector<std::string>> addresses_apart(const PoolConfig& pool,
+/// The addresses of all pools that isolate, but those that machines of the job have now. On a pool
+/// that nodes share, the job's other machines are known when their prologs have leased theirs.
+[[nodiscard]] Result<std::vector<std::string>> addresses_apart(const std::vector<PoolConfig>& pools,
                                                                std::uint64_t job_id);
 
-/// What the machine of the record may send over the port; the pool of its lease filters.
-[[nodiscard]] Result<PortGuard> plan_port_guard(const PoolConfig& pool, const MachineSpec& spec,
-                                                const std::string& port);
+/// What the machine, whose address is of `pool`, may send over the port.
+[[nodiscard]] Result<PortGuard> plan_port_guard(const SiteConfig& config, const PoolConfig& pool,
+                                                const MachineSpec& spec, const std::string& port);
+
+/// Notes in the machine's folder which interface its port is; for who has to do with it later.
+[[nodiscard]] Result<void> note_port(const std::string& work_dir, const std::string& port);
+/// The interface that was noted; "" where none was.
+[[nodiscard]] std::string noted_port(const std::string& work_dir);
+/// Whether it is there, in the network namespace that the caller is in.
+[[nodiscard]] bool has_port(const std::string& work_dir);
 
 }  // namespace cloud

@@ -12,6 +12,7 @@
 #include <libnftnl/table.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <net/if.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -24,7 +25,6 @@ namespace cloud {
 namespace {
 
 constexpr std::uint32_t kRegister = NFT_REG_1;
-constexpr std::uint16_t kFamily = NFPROTO_NETDEV;
 // "ipv4_addr" of nft(8), which asks for it to show a set.
 constexpr std::uint32_t kTypeOfIpv4 = 7;
 
@@ -37,6 +37,13 @@ using Socket = std::unique_ptr<mnl_socket, CloseSocket>;
 Result<Socket> open_netfilter() {
   constexpr timeval kPatience{10, 0};
   Socket socket{::mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC)};
+  // Beyond what an ordinary socket may have: a pool may be in many pieces.
+  constexpr int kBuffer = 4 << 20;
+  if (socket) {
+    for (const int which : {SO_SNDBUFFORCE, SO_RCVBUFFORCE}) {
+      ::setsockopt(::mnl_socket_get_fd(socket.get()), SOL_SOCKET, which, &kBuffer, sizeof kBuffer);
+    }
+  }
   if (!socket || ::mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0 ||
       ::setsockopt(::mnl_socket_get_fd(socket.get()), SOL_SOCKET, SO_RCVTIMEO, &kPatience,
                    sizeof kPatience) != 0) {
@@ -88,8 +95,35 @@ NftRule& NftRule::transport(std::uint32_t offset, std::uint32_t size) {
 }
 
 NftRule& NftRule::protocol() {
+  return meta(NFT_META_L4PROTO);
+}
+
+NftRule& NftRule::mark() {
+  return meta(NFT_META_MARK);
+}
+
+NftRule& NftRule::came_in_by(const std::string& interface) {
+  std::vector<std::uint8_t> name(IFNAMSIZ, 0);
+  std::copy_n(interface.begin(), std::min<std::size_t>(interface.size(), IFNAMSIZ - 1),
+              name.begin());
+  return meta(NFT_META_IIFNAME).is(name);
+}
+
+NftRule& NftRule::set_mark(std::uint32_t value) {
+  auto* number = ::nftnl_expr_alloc("immediate");
+  set_u32(number, NFTNL_EXPR_IMM_DREG, kRegister);
+  ::nftnl_expr_set(number, NFTNL_EXPR_IMM_DATA, &value, sizeof value);
+  ::nftnl_rule_add_expr(rule_.get(), number);
   auto* expression = ::nftnl_expr_alloc("meta");
-  set_u32(expression, NFTNL_EXPR_META_KEY, NFT_META_L4PROTO);
+  set_u32(expression, NFTNL_EXPR_META_KEY, NFT_META_MARK);
+  set_u32(expression, NFTNL_EXPR_META_SREG, kRegister);
+  ::nftnl_rule_add_expr(rule_.get(), expression);
+  return *this;
+}
+
+NftRule& NftRule::meta(std::uint32_t key) {
+  auto* expression = ::nftnl_expr_alloc("meta");
+  set_u32(expression, NFTNL_EXPR_META_KEY, key);
   set_u32(expression, NFTNL_EXPR_META_DREG, kRegister);
   ::nftnl_rule_add_expr(rule_.get(), expression);
   return *this;
@@ -166,10 +200,10 @@ struct NftBatch::Impl {
 
   [[nodiscard]] char* here() const { return static_cast<char*>(::nftnl_batch_buffer(batch)); }
 
-  void message(std::uint16_t type, std::uint16_t flags,
+  void message(const NftTable& table, std::uint16_t type, std::uint16_t flags,
                const std::function<void(nlmsghdr*)>& build) {
     auto* header = ::nftnl_nlmsg_build_hdr(
-        here(), type, kFamily, static_cast<std::uint16_t>(flags | NLM_F_ACK), sequence++);
+        here(), type, table.family, static_cast<std::uint16_t>(flags | NLM_F_ACK), sequence++);
     build(header);
     ++messages;
     ::nftnl_batch_update(batch);
@@ -185,22 +219,22 @@ using Table = std::unique_ptr<nftnl_table, void (*)(const nftnl_table*)>;
 using Chain = std::unique_ptr<nftnl_chain, void (*)(const nftnl_chain*)>;
 using Set = std::unique_ptr<nftnl_set, void (*)(const nftnl_set*)>;
 
-Table table_of(const std::string& name) {
+Table table_of(const NftTable& named) {
   Table table{::nftnl_table_alloc(), ::nftnl_table_free};
-  ::nftnl_table_set_str(table.get(), NFTNL_TABLE_NAME, name.c_str());
+  ::nftnl_table_set_str(table.get(), NFTNL_TABLE_NAME, named.name.c_str());
   return table;
 }
 
-Chain chain_of(const std::string& table, const std::string& name) {
+Chain chain_of(const NftTable& table, const std::string& name) {
   Chain chain{::nftnl_chain_alloc(), ::nftnl_chain_free};
-  ::nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_TABLE, table.c_str());
+  ::nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_TABLE, table.name.c_str());
   ::nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_NAME, name.c_str());
   return chain;
 }
 
-Set set_of(const std::string& table, const std::string& name) {
+Set set_of(const NftTable& table, const std::string& name) {
   Set set{::nftnl_set_alloc(), ::nftnl_set_free};
-  ::nftnl_set_set_str(set.get(), NFTNL_SET_TABLE, table.c_str());
+  ::nftnl_set_set_str(set.get(), NFTNL_SET_TABLE, table.name.c_str());
   ::nftnl_set_set_str(set.get(), NFTNL_SET_NAME, name.c_str());
   return set;
 }
@@ -215,32 +249,32 @@ void add_element(nftnl_set* set, std::uint32_t address, std::uint32_t flags) {
 
 }  // namespace
 
-void NftBatch::add_table(const std::string& table) {
+void NftBatch::add_table(const NftTable& table) {
   const auto made = table_of(table);
-  impl_->message(NFT_MSG_NEWTABLE, NLM_F_CREATE,
+  impl_->message(table, NFT_MSG_NEWTABLE, NLM_F_CREATE,
                  [&](nlmsghdr* header) { ::nftnl_table_nlmsg_build_payload(header, made.get()); });
 }
 
-void NftBatch::delete_table(const std::string& table) {
+void NftBatch::delete_table(const NftTable& table) {
   const auto gone = table_of(table);
-  impl_->message(NFT_MSG_DELTABLE, 0,
+  impl_->message(table, NFT_MSG_DELTABLE, 0,
                  [&](nlmsghdr* header) { ::nftnl_table_nlmsg_build_payload(header, gone.get()); });
 }
 
-void NftBatch::add_set(const std::string& table, const std::string& name,
+void NftBatch::add_set(const NftTable& table, const std::string& name,
                        const std::vector<AddressRun>& runs) {
   const auto set = set_of(table, name);
-  ::nftnl_set_set_u32(set.get(), NFTNL_SET_FAMILY, kFamily);
+  ::nftnl_set_set_u32(set.get(), NFTNL_SET_FAMILY, table.family);
   ::nftnl_set_set_u32(set.get(), NFTNL_SET_FLAGS, NFT_SET_INTERVAL);
   ::nftnl_set_set_u32(set.get(), NFTNL_SET_KEY_TYPE, kTypeOfIpv4);
   ::nftnl_set_set_u32(set.get(), NFTNL_SET_KEY_LEN, sizeof(in_addr));
   ::nftnl_set_set_u32(set.get(), NFTNL_SET_ID, 1);
-  impl_->message(NFT_MSG_NEWSET, NLM_F_CREATE,
+  impl_->message(table, NFT_MSG_NEWSET, NLM_F_CREATE,
                  [&](nlmsghdr* header) { ::nftnl_set_nlmsg_build_payload(header, set.get()); });
   fill_set(table, name, runs);
 }
 
-void NftBatch::fill_set(const std::string& table, const std::string& name,
+void NftBatch::fill_set(const NftTable& table, const std::string& name,
                         const std::vector<AddressRun>& runs) {
   // So many as fit into one message.
   constexpr std::size_t kPortion = 64;
@@ -251,42 +285,45 @@ void NftBatch::fill_set(const std::string& table, const std::string& name,
       // The first that is not in it any more.
       add_element(set.get(), runs[i].last + 1, NFT_SET_ELEM_INTERVAL_END);
     }
-    impl_->message(NFT_MSG_NEWSETELEM, NLM_F_CREATE, [&](nlmsghdr* header) {
+    impl_->message(table, NFT_MSG_NEWSETELEM, NLM_F_CREATE, [&](nlmsghdr* header) {
       ::nftnl_set_elems_nlmsg_build_payload(header, set.get());
     });
   }
 }
 
-void NftBatch::empty_set(const std::string& table, const std::string& name) {
+void NftBatch::empty_set(const NftTable& table, const std::string& name) {
   const auto set = set_of(table, name);
-  impl_->message(NFT_MSG_DELSETELEM, 0, [&](nlmsghdr* header) {
+  impl_->message(table, NFT_MSG_DELSETELEM, 0, [&](nlmsghdr* header) {
     ::nftnl_set_elems_nlmsg_build_payload(header, set.get());
   });
 }
 
-void NftBatch::add_chain(const std::string& table, const std::string& name) {
+void NftBatch::add_chain(const NftTable& table, const std::string& name) {
   const auto chain = chain_of(table, name);
-  impl_->message(NFT_MSG_NEWCHAIN, NLM_F_CREATE,
+  impl_->message(table, NFT_MSG_NEWCHAIN, NLM_F_CREATE,
                  [&](nlmsghdr* header) { ::nftnl_chain_nlmsg_build_payload(header, chain.get()); });
 }
 
-void NftBatch::add_ingress(const std::string& table, const std::string& name,
-                           const std::string& interface) {
+void NftBatch::add_base_chain(const NftTable& table, const std::string& name, std::uint32_t hook,
+                              std::int32_t priority, std::uint32_t policy,
+                              const std::string& interface) {
   const auto chain = chain_of(table, name);
   ::nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_TYPE, "filter");
-  ::nftnl_chain_set_u32(chain.get(), NFTNL_CHAIN_HOOKNUM, NF_NETDEV_INGRESS);
-  ::nftnl_chain_set_s32(chain.get(), NFTNL_CHAIN_PRIO, 0);
-  ::nftnl_chain_set_u32(chain.get(), NFTNL_CHAIN_POLICY, NF_DROP);
-  ::nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_DEV, interface.c_str());
-  impl_->message(NFT_MSG_NEWCHAIN, NLM_F_CREATE,
+  ::nftnl_chain_set_u32(chain.get(), NFTNL_CHAIN_HOOKNUM, hook);
+  ::nftnl_chain_set_s32(chain.get(), NFTNL_CHAIN_PRIO, priority);
+  ::nftnl_chain_set_u32(chain.get(), NFTNL_CHAIN_POLICY, policy);
+  if (!interface.empty()) {
+    ::nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_DEV, interface.c_str());
+  }
+  impl_->message(table, NFT_MSG_NEWCHAIN, NLM_F_CREATE,
                  [&](nlmsghdr* header) { ::nftnl_chain_nlmsg_build_payload(header, chain.get()); });
 }
 
-void NftBatch::add_rule(const std::string& table, const std::string& chain, NftRule rule) {
+void NftBatch::add_rule(const NftTable& table, const std::string& chain, NftRule rule) {
   auto* own = rule.rule_.get();
-  ::nftnl_rule_set_str(own, NFTNL_RULE_TABLE, table.c_str());
+  ::nftnl_rule_set_str(own, NFTNL_RULE_TABLE, table.name.c_str());
   ::nftnl_rule_set_str(own, NFTNL_RULE_CHAIN, chain.c_str());
-  impl_->message(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND,
+  impl_->message(table, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND,
                  [&](nlmsghdr* header) { ::nftnl_rule_nlmsg_build_payload(header, own); });
 }
 
@@ -323,13 +360,16 @@ Result<void> NftBatch::commit() {
   return {};
 }
 
-Result<std::vector<std::string>> nft_tables() {
+namespace {
+
+// Once through; EINTR where they changed meanwhile.
+Result<std::vector<std::string>> list_tables(std::uint8_t family) {
   std::vector<std::string> names;
   auto socket = open_netfilter();
   if (!socket) return std::move(socket).error();
   std::array<char, 16384> buffer{};
   const auto* request =
-      ::nftnl_nlmsg_build_hdr(buffer.data(), NFT_MSG_GETTABLE, kFamily, NLM_F_DUMP, 1);
+      ::nftnl_nlmsg_build_hdr(buffer.data(), NFT_MSG_GETTABLE, family, NLM_F_DUMP, 1);
   if (::mnl_socket_sendto(socket->get(), request, request->nlmsg_len) < 0) return failed(errno);
   const auto add = [](const nlmsghdr* header, void* found) {
     const Table table{::nftnl_table_alloc(), ::nftnl_table_free};
@@ -348,6 +388,23 @@ Result<std::vector<std::string>> nft_tables() {
     if (going < 0) return failed(errno);
   }
   return names;
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> nft_tables(std::uint8_t family) {
+  constexpr int kTries = 20;
+  auto names = list_tables(family);
+  for (int again = 1; again < kTries && !names && names.error().os_errno == EINTR; ++again) {
+    names = list_tables(family);
+  }
+  if (!names && has_no_nftables(names.error())) return std::vector<std::string>{};
+  return names;
+}
+
+bool has_no_nftables(const Error& error) {
+  return error.os_errno == EOPNOTSUPP || error.os_errno == EPROTONOSUPPORT ||
+         error.os_errno == EINVAL;
 }
 
 }  // namespace cloud

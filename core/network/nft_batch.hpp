@@ -6,6 +6,8 @@
 // ten times as long to start as the kernel takes to answer.
 #pragma once
 
+#include <arpa/inet.h>  // before the kernel's headers, which give way to it
+#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 
 #include <array>
@@ -19,6 +21,11 @@
 struct nftnl_rule;
 
 namespace cloud {
+
+struct NftTable {
+  std::uint8_t family;  ///< NFPROTO_NETDEV, NFPROTO_BRIDGE
+  std::string name;
+};
 
 /// One rule: what is looked at, and what becomes of a packet for which all of it is true.
 class NftRule {
@@ -34,6 +41,11 @@ class NftRule {
   NftRule& transport(std::uint32_t offset, std::uint32_t size);  ///< of the TCP or UDP header
   /// Its transport protocol, one byte: IPPROTO_TCP, ...
   NftRule& protocol();
+  /// The name of the interface that it came in by.
+  NftRule& came_in_by(const std::string& interface);
+  /// Its mark, 32 bits.
+  NftRule& mark();
+  NftRule& set_mark(std::uint32_t value);
   /// What the node's routes say of its destination: RTN_LOCAL, ..., 32 bits.
   NftRule& destination_type();
   /// The value, without the bits that are not in the mask.
@@ -43,15 +55,14 @@ class NftRule {
   NftRule& is_not(const std::vector<std::uint8_t>& value) { return compare(NFT_CMP_NEQ, value); }
   NftRule& is_in(const std::string& set);
 
-  NftRule&& accept() && { return std::move(*this).end(NF_ACCEPT_VERDICT, ""); }
-  NftRule&& drop() && { return std::move(*this).end(NF_DROP_VERDICT, ""); }
+  NftRule&& accept() && { return std::move(*this).end(NF_ACCEPT, ""); }
+  NftRule&& drop() && { return std::move(*this).end(NF_DROP, ""); }
   NftRule&& go_to(const std::string& chain) && { return std::move(*this).end(NFT_GOTO, chain); }
 
  private:
   friend class NftBatch;
-  static constexpr int NF_DROP_VERDICT = 0;
-  static constexpr int NF_ACCEPT_VERDICT = 1;
   NftRule& payload(std::uint32_t base, std::uint32_t offset, std::uint32_t size);
+  NftRule& meta(std::uint32_t key);
   NftRule& compare(std::uint32_t operation, const std::vector<std::uint8_t>& value);
   NftRule&& end(int verdict, const std::string& chain) &&;
 
@@ -74,20 +85,21 @@ class NftBatch {
   NftBatch(const NftBatch&) = delete;
   NftBatch& operator=(const NftBatch&) = delete;
 
-  void add_table(const std::string& table);
+  void add_table(const NftTable& table);
   /// It has to be there.
-  void delete_table(const std::string& table);
+  void delete_table(const NftTable& table);
   /// Of IPv4 addresses; runs neither overlap nor touch.
-  void add_set(const std::string& table, const std::string& set,
-               const std::vector<AddressRun>& runs);
-  void empty_set(const std::string& table, const std::string& set);
-  void fill_set(const std::string& table, const std::string& set,
-                const std::vector<AddressRun>& runs);
-  void add_chain(const std::string& table, const std::string& chain);
-  /// What comes in at the interface; dropped where no rule says otherwise.
-  void add_ingress(const std::string& table, const std::string& chain,
-                   const std::string& interface);
-  void add_rule(const std::string& table, const std::string& chain, NftRule rule);
+  void add_set(const NftTable& table, const std::string& set, const std::vector<AddressRun>& runs);
+  void empty_set(const NftTable& table, const std::string& set);
+  void fill_set(const NftTable& table, const std::string& set, const std::vector<AddressRun>& runs);
+  void add_chain(const NftTable& table, const std::string& chain);
+  /// One that packets come to by themselves: at a hook of the family, such as NF_NETDEV_INGRESS, of
+  /// one interface where the family wants one. `policy`, NF_ACCEPT or NF_DROP, is for those that no
+  /// rule is about.
+  void add_base_chain(const NftTable& table, const std::string& chain, std::uint32_t hook,
+                      std::int32_t priority, std::uint32_t policy,
+                      const std::string& interface = "");
+  void add_rule(const NftTable& table, const std::string& chain, NftRule rule);
 
   /// In the network namespace that the caller is in.
   [[nodiscard]] Result<void> commit();
@@ -97,7 +109,11 @@ class NftBatch {
   std::unique_ptr<Impl> impl_;
 };
 
-/// The names of the tables of the family, in the network namespace that the caller is in.
-[[nodiscard]] Result<std::vector<std::string>> nft_tables();
+/// The names of the tables of the family, in the network namespace that the caller is in; none
+/// where the kernel has no nftables.
+[[nodiscard]] Result<std::vector<std::string>> nft_tables(std::uint8_t family);
+
+/// Whether the failure is that of a kernel without nftables.
+[[nodiscard]] bool has_no_nftables(const Error& error);
 
 }  // namespace cloud

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/netfilter_bridge.h>
 #include <linux/rtnetlink.h>
 #include <netinet/in.h>
 #include <netinet/ip_icmp.h>
@@ -27,14 +28,36 @@ using Bytes = std::vector<std::uint8_t>;
 constexpr const char* kSent = "sent";
 constexpr const char* kArp = "arp_sent";
 constexpr const char* kIp = "ip_sent";
+constexpr const char* kError = "error_sent";
+constexpr const char* kPassed = "ip_passed";
 constexpr const char* kToNode = "to_node";
+constexpr const char* kBridged = "bridged";
+constexpr const char* kForNode = "for_node";
+constexpr const char* kForOthers = "for_others";
 constexpr const char* kApart = "apart";
+
+// What has passed the rules bears it on the way to the bridge. None that a machine sets comes so
+// far: the kernel takes it off between network namespaces, and a virtual machine has none.
+constexpr std::uint32_t kPassedMark = 0x5ca1ab1e;
+
+// Before the bridge's own, the site's, and br_netfilter.
+constexpr std::int32_t kFirst = -400;
+
+NftTable at_port(const std::string& machine) {
+  return {NFPROTO_NETDEV, machine};
+}
+NftTable at_bridge(const std::string& machine) {
+  return {NFPROTO_BRIDGE, machine};
+}
 
 // Where things stand in headers, and how long they are.
 struct Field {
   std::uint32_t offset;
   std::uint32_t size;
 };
+constexpr Field kLinkGroupBit{0, 1};
+constexpr Field kLinkMachineBytes{0, 2};  ///< of a destination that is a machine's: 02:00, and
+constexpr Field kLinkMachineIp{2, 4};     ///< its IPv4 address
 constexpr Field kLinkSource{6, 6};
 constexpr Field kLinkType{12, 2};
 constexpr Field kArpHardware{0, 2};
@@ -44,10 +67,12 @@ constexpr Field kArpOperation{6, 2};
 constexpr Field kArpSenderMac{8, 6};
 constexpr Field kArpSenderIp{14, 4};
 constexpr Field kArpTargetIp{24, 4};
+constexpr Field kIpVersion{0, 1};
 constexpr Field kIpFragment{6, 2};
 constexpr Field kIpSource{12, 4};
 constexpr Field kIpDestination{16, 4};
 constexpr Field kIcmpType{0, 1};
+constexpr Field kIcmpQuotedDestination{24, 4};
 constexpr Field kSourcePort{0, 2};
 constexpr Field kDestinationPort{2, 2};
 constexpr Field kTcpFlags{13, 1};
@@ -61,6 +86,8 @@ constexpr std::uint16_t kDns = 53;
 // What others would take for a server's word: DNS, DHCP, multicast DNS, LLMNR.
 constexpr std::array<std::uint16_t, 4> kPortsOfServers{kDns, 67, 5353, 5355};
 constexpr std::array<std::uint8_t, 2> kIcmpOfRouters{ICMP_REDIRECT, 9};
+constexpr std::array<std::uint8_t, 3> kIcmpErrors{ICMP_DEST_UNREACH, ICMP_TIME_EXCEEDED,
+                                                  ICMP_PARAMETERPROB};
 constexpr std::array<std::uint8_t, 4> kIcmpAnswers{ICMP_ECHOREPLY, ICMP_DEST_UNREACH,
                                                    ICMP_TIME_EXCEEDED, ICMP_PARAMETERPROB};
 constexpr std::array<std::uint8_t, 2> kTcpAnswers{TH_ACK, TH_RST};
@@ -131,22 +158,28 @@ class Writer {
         address_{bytes_of(guard.address)} {}
 
   void write() {
-    // Adding it first makes one that is not there no failure.
-    batch_.add_table(guard_.machine);
-    batch_.delete_table(guard_.machine);
-    batch_.add_table(guard_.machine);
-    batch_.add_set(guard_.machine, kApart, runs_of(guard_.kept_apart));
-    for (const auto* chain : {kArp, kIp, kToNode}) batch_.add_chain(guard_.machine, chain);
-    batch_.add_ingress(guard_.machine, kSent, guard_.port);
+    for (const auto& table : {table_, at_bridge(guard_.machine)}) {
+      // Adding it first makes one that is not there no failure.
+      batch_.add_table(table);
+      batch_.delete_table(table);
+      batch_.add_table(table);
+    }
+    batch_.add_set(table_, kApart, runs_of(guard_.kept_apart));
+    for (const auto* chain : {kArp, kIp, kError, kPassed, kToNode}) batch_.add_chain(table_, chain);
+    batch_.add_base_chain(table_, kSent, NF_NETDEV_INGRESS, 0, NF_DROP, guard_.port);
     write_sent();
     write_arp();
     write_ip();
+    write_passed();
     write_to_node();
+    write_bridge();
   }
 
  private:
-  void rule(const char* chain, NftRule&& rule) {
-    batch_.add_rule(guard_.machine, chain, std::move(rule));
+  void rule(const char* chain, NftRule&& rule) { batch_.add_rule(table_, chain, std::move(rule)); }
+  void pass(const char* chain, NftRule&& rule) {
+    rule.set_mark(kPassedMark);
+    batch_.add_rule(table_, chain, std::move(rule).accept());
   }
 
   static NftRule link(Field field) {
@@ -179,7 +212,13 @@ class Writer {
     auto arp = link(kLinkType);
     rule(kSent, std::move(arp.is(big_endian(kTypeOfArp))).go_to(kArp));
     auto ip = link(kLinkType);
-    ip.is(big_endian(kTypeOfIp)).network(kIpSource.offset, kIpSource.size).is(address_);
+    // One that is too short to have all of it is none.
+    ip.is(big_endian(kTypeOfIp))
+        .network(kIpVersion.offset, kIpVersion.size)
+        .masked({0xf0})
+        .is({0x40});
+    ip.network(kIpSource.offset, kIpSource.size).is(address_);
+    ip.network(kIpDestination.offset, kIpDestination.size).is_not({0, 0, 0, 0});
     rule(kSent, std::move(ip).go_to(kIp));
   }
 
@@ -195,7 +234,7 @@ class Writer {
     for (const auto operation : {kArpRequest, kArpReply}) {
       auto own = network(kArpOperation);
       own.is(big_endian(operation)).network(kArpSenderIp.offset, kArpSenderIp.size).is(address_);
-      rule(kArp, std::move(own).accept());
+      pass(kArp, std::move(own));
     }
     // Who asks whether its own address is free.
     auto probe = network(kArpOperation);
@@ -203,11 +242,18 @@ class Writer {
         .network(kArpSenderIp.offset, kArpSenderIp.size)
         .is({0, 0, 0, 0});
     probe.network(kArpTargetIp.offset, kArpTargetIp.size).is(address_);
-    rule(kArp, std::move(probe).accept());
+    pass(kArp, std::move(probe));
     rule(kArp, NftRule{}.drop());
   }
 
   void write_ip() {
+    // By the frame's address, whatever the packet's is: to many, and to another job's machine,
+    // which may hand on what is not for it.
+    auto to_many = link(kLinkGroupBit);
+    rule(kIp, std::move(to_many.masked({1}).is({1})).drop());
+    auto to_machine = link(kLinkMachineBytes);
+    to_machine.is({0x02, 0x00}).link(kLinkMachineIp.offset, kLinkMachineIp.size);
+    rule(kIp, std::move(to_machine.is_in(kApart)).drop());
     for (const auto port : kPortsOfServers) {
       auto answer = transport(IPPROTO_UDP, kSourcePort);
       rule(kIp, std::move(answer.is(big_endian(port))).drop());
@@ -218,18 +264,30 @@ class Writer {
       auto router = transport(IPPROTO_ICMP, kIcmpType);
       rule(kIp, std::move(router.is({type})).drop());
     }
-    for (const auto type : kTypesForMany) {
-      rule(kIp, destination_is(type).drop());
+    for (const auto type : kIcmpErrors) {
+      auto error = transport(IPPROTO_ICMP, kIcmpType);
+      rule(kIp, std::move(error.is({type})).go_to(kError));
     }
+    rule(kIp, NftRule{}.go_to(kPassed));
+    // An error is about a packet that was for the machine. Others would make whoever believes them
+    // change what they know of the way to a third.
+    auto own = network(kIpDestination);
+    own.transport(kIcmpQuotedDestination.offset, kIcmpQuotedDestination.size).is(address_);
+    rule(kError, std::move(own).go_to(kPassed));
+    rule(kError, NftRule{}.drop());
+  }
+
+  void write_passed() {
+    for (const auto type : kTypesForMany) rule(kPassed, destination_is(type).drop());
     // Also where the node has no route that says so.
     auto multicast = network({kIpDestination.offset, 1});
-    rule(kIp, std::move(multicast.masked({0xf0}).is({0xe0})).drop());
+    rule(kPassed, std::move(multicast.masked({0xf0}).is({0xe0})).drop());
     auto everybody = network(kIpDestination);
-    rule(kIp, std::move(everybody.is({255, 255, 255, 255})).drop());
-    rule(kIp, destination_is(RTN_LOCAL).go_to(kToNode));
+    rule(kPassed, std::move(everybody.is({255, 255, 255, 255})).drop());
+    rule(kPassed, destination_is(RTN_LOCAL).go_to(kToNode));
     auto apart = network(kIpDestination);
-    rule(kIp, std::move(apart.is_in(kApart)).drop());
-    rule(kIp, NftRule{}.accept());
+    rule(kPassed, std::move(apart.is_in(kApart)).drop());
+    pass(kPassed, NftRule{});
   }
 
   void write_to_node() {
@@ -239,18 +297,18 @@ class Writer {
     // What answers the node, and no more: who opens a connection says SYN without ACK.
     for (const auto flag : kTcpAnswers) {
       auto answer = transport(IPPROTO_TCP, kTcpFlags);
-      rule(kToNode, std::move(answer.masked({flag}).is({flag})).accept());
+      pass(kToNode, std::move(answer.masked({flag}).is({flag})));
     }
     for (const auto type : kIcmpAnswers) {
       auto answer = transport(IPPROTO_ICMP, kIcmpType);
-      rule(kToNode, std::move(answer.is({type})).accept());
+      pass(kToNode, std::move(answer.is({type})));
     }
     for (const auto& server : guard_.dns) {
       for (const auto protocol : kTransports) {
         auto question = network(kIpDestination);
         question.is(bytes_of(server)).protocol().is({protocol});
         question.transport(kDestinationPort.offset, kDestinationPort.size).is(big_endian(kDns));
-        rule(kToNode, std::move(question).accept());
+        pass(kToNode, std::move(question));
       }
     }
     for (const auto& service : guard_.node_services) write_service(service);
@@ -261,11 +319,31 @@ class Writer {
     const bool is_echo = service.protocol == "icmp";
     auto wanted = transport(protocol_of(service), is_echo ? kIcmpType : kDestinationPort);
     wanted.is(is_echo ? Bytes{ICMP_ECHO} : big_endian(service.port));
-    rule(kToNode, std::move(wanted).accept());
+    pass(kToNode, std::move(wanted));
+  }
+
+  // A container has ways past its port's hook (an ifb(4) of its own marks what it sends on as seen
+  // already), but none past the bridge: what does not bear the mark ends there. What is for the
+  // bridge's own protocols is not routed before it comes to the node.
+  void write_bridge() {
+    const auto table = at_bridge(guard_.machine);
+    const std::array<std::pair<const char*, std::uint32_t>, 3> hooks{
+        {{kBridged, NF_BR_PRE_ROUTING}, {kForNode, NF_BR_LOCAL_IN}, {kForOthers, NF_BR_FORWARD}}};
+    for (const auto& [chain, hook] : hooks) {
+      batch_.add_base_chain(table, chain, hook, kFirst, NF_ACCEPT);
+      NftRule unseen;
+      unseen.came_in_by(guard_.port).mark().is_not(of_kernel(kPassedMark));
+      batch_.add_rule(table, chain, std::move(unseen).drop());
+      if (hook == NF_BR_PRE_ROUTING) continue;
+      NftRule seen;
+      seen.came_in_by(guard_.port).set_mark(0);
+      batch_.add_rule(table, chain, std::move(seen).accept());
+    }
   }
 
   const PortGuard& guard_;
   NftBatch& batch_;
+  NftTable table_ = at_port(guard_.machine);
   Bytes mac_;
   Bytes address_;
 };
@@ -295,26 +373,40 @@ Result<void> set_port_guard(const PortGuard& guard) {
 
 Result<void> keep_apart(const std::string& machine, const std::vector<std::string>& addresses) {
   NftBatch batch;
-  batch.empty_set(machine, kApart);
-  batch.fill_set(machine, kApart, runs_of(addresses));
+  batch.empty_set(at_port(machine), kApart);
+  batch.fill_set(at_port(machine), kApart, runs_of(addresses));
   return batch.commit();
 }
 
 Result<void> remove_port_guard(const std::string& machine) {
   NftBatch batch;
-  batch.add_table(machine);
-  batch.delete_table(machine);
-  auto done = batch.commit();
-  // A kernel without nftables has none of its rules.
-  if (!done && (done.error().os_errno == EOPNOTSUPP || done.error().os_errno == EPROTONOSUPPORT)) {
-    return {};
+  for (const auto& table : {at_port(machine), at_bridge(machine)}) {
+    batch.add_table(table);
+    batch.delete_table(table);
   }
-  if (!done) return std::move(done).error().within("remove the rules of machine " + machine);
-  return {};
+  auto done = batch.commit();
+  if (done || has_no_nftables(done.error())) return {};
+  return std::move(done).error().within("remove the rules of machine " + machine);
+}
+
+Result<bool> is_guarded(const std::string& machine) {
+  for (const auto family : {NFPROTO_NETDEV, NFPROTO_BRIDGE}) {
+    const auto names = nft_tables(static_cast<std::uint8_t>(family));
+    if (!names) return names.error();
+    if (std::find(names->begin(), names->end(), machine) == names->end()) return false;
+  }
+  return true;
 }
 
 Result<std::vector<std::string>> guarded_machines() {
-  return nft_tables();
+  auto names = nft_tables(NFPROTO_NETDEV);
+  const auto more = nft_tables(NFPROTO_BRIDGE);
+  if (!names) return names;
+  if (!more) return more;
+  for (const auto& name : *more) {
+    if (std::find(names->begin(), names->end(), name) == names->end()) names->push_back(name);
+  }
+  return names;
 }
 
 }  // namespace cloud

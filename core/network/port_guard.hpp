@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a machine may send over its port of the bridge: rules at the port itself, which need nothing
-// of the site's own rules and hold each packet before the bridge or the node looks at it. A machine
-// has one table, of the machine's name. `docs/network.md` shows the rules as nft(8) does.
+// of the site's own rules and hold each packet before the bridge or the node looks at it; and one
+// at the bridge, as there are ways past the first. A machine has a table in each family, of the
+// machine's name. `docs/network.md` says what they hold back.
 #pragma once
 
 #include <string>
@@ -34,6 +35,10 @@ struct PortGuard {
 /// Removes the machine's rules; success where there are none. Only when its port has gone: until
 /// then they are what holds the machine back.
 [[nodiscard]] Result<void> remove_port_guard(const std::string& machine);
+
+/// Whether the machine's rules are there, as set_port_guard() has made them: somebody else may have
+/// removed them, as `nft flush ruleset` does.
+[[nodiscard]] Result<bool> is_guarded(const std::string& machine);
 
 /// The names of all machines, of whichever node, that have rules here; others' tables among them.
 [[nodiscard]] Result<std::vector<std::string>> guarded_machines();

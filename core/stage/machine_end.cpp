@@ -145,9 +145,8 @@ class MachineEnd {
     return all;
   }
 
-  // Of a machine whose record was lost, it is not known whether it had an address.
+  // Whether it had an address or not: a record may have lost it by now.
   [[nodiscard]] Result<void> remove_rules() {
-    if (session_.record.request && !session_.record.lease) return {};
     auto removed = remove_port_guard(ref_.name);
     if (!removed && left_.empty()) left_ = removed.error().message;
     return removed;

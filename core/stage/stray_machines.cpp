@@ -8,6 +8,7 @@
 #include "core/job/cgroup_path.hpp"
 #include "core/job/record_store.hpp"
 #include "core/log.hpp"
+#include "core/machine/machine_network.hpp"
 #include "core/machine/machine_plan.hpp"
 #include "core/network/port_guard.hpp"
 #include "core/stage/hooks.hpp"
@@ -90,7 +91,8 @@ std::optional<std::uint64_t> job_of_machine(std::string_view machine, std::strin
 
 namespace {
 
-// Of a machine that nobody knows any more: its port has gone, or it would still be held back.
+// Of a machine that nobody knows any more, and whose port has gone: a machine that runs is held
+// back whatever became of its record.
 bool remove_stray_rules(const RecordStore& store, const std::string& node) {
   const auto guarded = guarded_machines();
   if (!guarded) {
@@ -105,6 +107,10 @@ bool remove_stray_rules(const RecordStore& store, const std::string& node) {
     if (!locked) continue;  // somebody is at it
     const auto record = locked->load();
     if (!record || *record) continue;
+    if (has_port(store.machines_dir() + "/" + machine)) {
+      (void)locked->forget();
+      continue;
+    }
     log_line(LogLevel::warn, "removing the rules of machine " + machine + ", which is gone");
     const auto removed = remove_port_guard(machine);
     if (!removed) log_line(LogLevel::error, removed.error().message);
@@ -118,6 +124,7 @@ bool remove_stray_rules(const RecordStore& store, const std::string& node) {
 
 bool end_stray_machines(const LoadedConfig& loaded, const std::string& node) {
   bool all_ended = true;
+  bool all_heard = true;
   for (const auto& config : loaded.config.backends) {
     if (!config.enabled) continue;
     BackendHost host{[](int level, const std::string& message) {
@@ -130,6 +137,7 @@ bool end_stray_machines(const LoadedConfig& loaded, const std::string& node) {
     if (!machines) {
       log_line(LogLevel::error, "machines without a record: " + machines.error().message);
       all_ended = false;
+      all_heard = false;
       continue;
     }
     for (const auto& machine : *machines) {
@@ -137,6 +145,8 @@ bool end_stray_machines(const LoadedConfig& loaded, const std::string& node) {
       if (job_id) all_ended = end_one(loaded, node, **backend, *job_id) && all_ended;
     }
   }
+  // Who has not been heard may have machines that run.
+  if (!all_heard) return false;
   const RecordStore store{loaded.config.state_dir, node};
   return remove_stray_rules(store, node) && all_ended;
 }

@@ -196,7 +196,7 @@ what_epilogs_left() {
   find "$PLAYGROUND"/state/*/jobs "$PLAYGROUND"/state/*/machines "$PLAYGROUND"/run/*/jobs -mindepth 1 -maxdepth 1 \
     ! -name '.kvm*' -printf ' file:%p' 2>/dev/null || true
   sed -n '/^#/d; /;;/!s/^/ lease:/p' "$LEASES"
-  nft list tables netdev | sed -n 's/.* \(sc-.*\)/ rules:\1/p' || true
+  nft list tables | sed -n 's/.* \(sc-.*\)/ rules:\1/p' || true
   grep -o " $PLAYGROUND/state[^ ]*" /proc/self/mounts | sed 's/^/ mount:/' || true
 }
 what_is_left() {

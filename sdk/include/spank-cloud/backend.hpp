@@ -99,13 +99,15 @@ class Host {
   }
 
   /// Holds back what the machine may not send over its port; see cloud_host.guard_port. Throws
-  /// Failure. Under a release of spank-cloud that cannot, nothing is held back: false.
-  bool guard_port(const std::string& interface) const {
-    if (!CLOUD_HAS(host_, guard_port) || host_->guard_port == nullptr) return false;
+  /// Failure. A release of spank-cloud that cannot holds nothing back, which is logged.
+  void guard_port(const std::string& interface) const {
+    if (!CLOUD_HAS(host_, guard_port) || host_->guard_port == nullptr) {
+      log(CLOUD_WARN, "this release of spank-cloud does not hold back what a machine sends");
+      return;
+    }
     must([&](cloud_error* error) {
       return host_->guard_port(host_->context, interface.c_str(), error);
     });
-    return true;
   }
 
  private:

@@ -86,8 +86,9 @@ inline void write_id_map(pid_t pid, const char* which, const std::vector<IdRange
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   int problem = 0;
   // The namespace keeps the limits of its maker for all that is ever in it.
-  const rlimit processes{processes_max, processes_max};
-  if (processes_max != 0) ::setrlimit(RLIMIT_NPROC, &processes);
+  const rlim_t most = processes_max == 0 ? RLIM_INFINITY : processes_max;
+  const rlimit processes{most, most};
+  ::setrlimit(RLIMIT_NPROC, &processes);
   if (::syscall(SYS_setgroups, 0, nullptr) != 0 ||
       ::syscall(SYS_setresgid, owner, owner, owner) != 0 ||
       ::syscall(SYS_setresuid, owner, owner, owner) != 0 || ::unshare(CLONE_NEWUSER) != 0) {

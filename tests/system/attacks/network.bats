@@ -24,7 +24,50 @@ networked() {
   count_passed "$job"
   assert_equal "$(wrong_frames "$job" as_machines_root "$SENDER")" ""
   end_jobs "$job"
-  assert_equal "$(nft list tables netdev | grep -v passed)" ""
+  assert_equal "$(nft list tables | grep -v passed)" ""
+}
+
+@test "F2: frames that come by way of an ifb of the machine's, which the port's rules do not see, end at the bridge" {
+  networked
+  count_passed "$job"
+  # They wait in the ifb until nothing is at eth0 that would take them for new: then they go on as seen already.
+  in_machine() { as_machines_root "$@" || fail "not possible: $*"; }
+  in_machine ip link add ifb9 type ifb
+  in_machine ip link set ifb9 up
+  in_machine tc qdisc add dev ifb9 root tbf rate 8kbit burst 200 latency 100s
+  in_machine tc qdisc add dev eth0 clsact
+  in_machine tc filter add dev eth0 egress protocol all u32 match u32 0 0 action mirred egress redirect dev ifb9
+  as_machines_root "$SENDER" eth0 "$ADDRESS" "$GATEWAY" "${GATEWAY%.*}.3" router_advertisement 30
+  in_machine tc qdisc del dev eth0 clsact
+  # Some of them have left the ifb.
+  has_sent() { [ "$(as_machines_root ip -s link show dev eth0 | sed -n '/TX:/{n;p}' | awk '{print $2}')" -ge 30 ]; }
+  eventually has_sent
+  assert_equal "$(passed bridge)" 0
+  end_jobs "$job"
+}
+
+@test "F2: rules that a site's own firewall flushes are there again at once" {
+  networked
+  nft flush ruleset
+  guarded() { nft list table netdev "sc-$NODE-$job" >/dev/null 2>&1 && nft list table bridge "sc-$NODE-$job" >/dev/null 2>&1; }
+  eventually guarded
+  count_passed "$job"
+  as_machines_root "$SENDER" eth0 "$ADDRESS" "$GATEWAY" "${GATEWAY%.*}.3" router_advertisement 30
+  assert_equal "$(passed netdev)" 0
+  stop_counting
+  end_jobs "$job"
+  assert_equal "$(nft list ruleset)" ""
+}
+
+@test "F2: a machine that runs is held back, whatever became of its record" {
+  networked
+  mv "$STATE/jobs/$job" "$PLAYGROUND/record"
+  sed -i 's/^\[backend.lxc\]/&\nenabled = false/' "$CONFIG"
+  cloudctl reconcile || true
+  run -0 nft list table netdev "sc-$NODE-$job"
+  mv "$PLAYGROUND/record" "$STATE/jobs/$job"
+  restore_configuration
+  end_jobs "$job"
 }
 
 @test "F2: a router advertisement leaves the node's routes as they are, also where its bridge speaks IPv6" {
@@ -75,9 +118,9 @@ reaches() { as_machines_root "$PWD/connect.py" "$GATEWAY" "$1" "${2:-1}"; }
 }
 
 @test "the rules of a machine that nobody knows any more go with reconcile" {
-  nft "add table netdev sc-$NODE-4242; add table netdev sc-elsewhere-4242"
+  nft "add table netdev sc-$NODE-4242; add table bridge sc-$NODE-4242; add table netdev sc-elsewhere-4242"
   run cloudctl reconcile
-  assert_equal "$(nft list tables netdev)" "table netdev sc-elsewhere-4242"
+  assert_equal "$(nft list tables)" "table netdev sc-elsewhere-4242"
   nft delete table netdev sc-elsewhere-4242
   assert_output --partial "removing the rules of machine sc-$NODE-4242"
 }

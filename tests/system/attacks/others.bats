@@ -51,6 +51,10 @@ as_machines_root() {
   sed -i "s/^user_pids_max = .*/user_pids_max = 8/" "$CONFIG"
   run as_user srun -Q --cloud-type=lxc sh -c 'for i in 1 2 3 4 5 6 7 8 9; do sleep 3 & done; wait; echo all'
   assert_output --regexp '[Cc]annot fork|can.t fork|Resource temporarily unavailable'
+  # Not even the task has room.
+  sed -i "s/^user_pids_max = .*/user_pids_max = 2/" "$CONFIG"
+  run -125 as_user srun -Q --cloud-type=lxc true
+  assert_output --partial "start the task in the machine: Resource temporarily unavailable"
 }
 
 # bats test_tags=v1

@@ -27,6 +27,7 @@ static byte own_mac[6];
 static in_addr_t own, node, other;
 
 static const byte kEverybody[6] = {255, 255, 255, 255, 255, 255};
+static const byte kGateway[6] = {2, 0xaa, 0, 0, 0, 1};
 static const byte kStranger[6] = {2, 0xba, 0xd0, 0, 0, 1};
 
 static void add(const void* data, size_t count) {
@@ -91,7 +92,7 @@ static void udp(in_addr_t target, unsigned from, unsigned to) {
   packet.head.source = htons((unsigned short)from);
   packet.head.dest = htons((unsigned short)to);
   packet.head.len = htons(sizeof packet);
-  ip(kEverybody, own_mac, own, target, IPPROTO_UDP, 0, &packet, sizeof packet);
+  ip(kGateway, own_mac, own, target, IPPROTO_UDP, 0, &packet, sizeof packet);
 }
 
 static void tcp(in_addr_t target, unsigned from, unsigned to, byte flags, unsigned fragment) {
@@ -100,12 +101,22 @@ static void tcp(in_addr_t target, unsigned from, unsigned to, byte flags, unsign
   head.dest = htons((unsigned short)to);
   head.doff = 5;
   ((byte*)&head)[13] = flags;
-  ip(kEverybody, own_mac, own, target, IPPROTO_TCP, fragment, &head, sizeof head);
+  ip(kGateway, own_mac, own, target, IPPROTO_TCP, fragment, &head, sizeof head);
 }
 
 static void icmp(in_addr_t target, byte type) {
   byte packet[16] = {type};
-  ip(kEverybody, own_mac, own, target, IPPROTO_ICMP, 0, packet, sizeof packet);
+  ip(kGateway, own_mac, own, target, IPPROTO_ICMP, 0, packet, sizeof packet);
+}
+
+// About a packet that was sent to `quoted`: "fragmentation needed" changes what the node knows of
+// the way there.
+static void icmp_error(in_addr_t target, in_addr_t quoted) {
+  byte packet[48] = {ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED};
+  packet[7] = 100;
+  packet[8] = 0x45;
+  memcpy(packet + 24, &quoted, 4);
+  ip(kGateway, own_mac, own, target, IPPROTO_ICMP, 0, packet, sizeof packet);
 }
 
 static void ipv6(byte type) {
@@ -176,10 +187,42 @@ static void arp_rarp(void) {
 }
 static void foreign_ip(void) {
   byte packet[16] = {ICMP_ECHO};
-  ip(kEverybody, own_mac, other, node, IPPROTO_ICMP, 0, packet, sizeof packet);
+  ip(kGateway, own_mac, other, node, IPPROTO_ICMP, 0, packet, sizeof packet);
 }
 static void to_other_machine(void) {
   tcp(other, 40000, 22, TH_SYN, 0);
+}
+static void good_error(void) {
+  icmp_error(node, own);
+}
+static void error_about_others(void) {
+  icmp_error(node, inet_addr("198.51.100.7"));
+}
+static void error_about_others_away(void) {
+  icmp_error(inet_addr("198.51.100.8"), inet_addr("198.51.100.7"));
+}
+static void error_that_is_short(void) {
+  icmp(node, ICMP_DEST_UNREACH);
+}
+// By the frame to another's machine, by the packet to somewhere behind it.
+static void by_way_of_other_machine(void) {
+  byte mac[6] = {2, 0};
+  const byte packet[16] = {ICMP_ECHO};
+  memcpy(mac + 2, &other, 4);
+  ip(mac, own_mac, own, inet_addr("172.17.0.2"), IPPROTO_ICMP, 0, packet, sizeof packet);
+}
+static void to_all_by_the_frame(void) {
+  const byte packet[16] = {ICMP_ECHO};
+  ip(kEverybody, own_mac, own, inet_addr("198.51.100.7"), IPPROTO_ICMP, 0, packet, sizeof packet);
+}
+static void short_ip(void) {
+  begin(kGateway, own_mac, ETHERTYPE_IP);
+  add("\x45\0\0\x14\0\0\0\0\x40\x06\0\0", 12);
+  add(&own, 4);
+}
+static void not_ip_4(void) {
+  icmp(inet_addr("198.51.100.7"), ICMP_ECHO);
+  frame[14] = 0x65;
 }
 static void dhcp_answer(void) {
   udp(INADDR_BROADCAST, 67, 68);
@@ -276,6 +319,14 @@ static const struct {
               {"dns_question", "good", good_question},
               {"answer", "good", good_answer},
               {"away", "good", good_away},
+              {"error", "good", good_error},
+              {"error_about_others", "bad", error_about_others},
+              {"error_about_others_away", "bad", error_about_others_away},
+              {"error_that_is_short", "bad", error_that_is_short},
+              {"by_way_of_other_machine", "bad", by_way_of_other_machine},
+              {"to_all_by_the_frame", "bad", to_all_by_the_frame},
+              {"short_ip", "bad", short_ip},
+              {"not_ip_4", "bad", not_ip_4},
               {"foreign_mac", "bad", foreign_mac},
               {"arp_foreign_mac", "bad", arp_foreign_mac},
               {"arp_foreign_ip", "bad", arp_foreign_ip},
