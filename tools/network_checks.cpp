@@ -74,12 +74,18 @@ void check_bridge(const PoolConfig& pool, Findings& findings) {
     const bool is_ipv6 = std::string_view{setting.family} == "ipv6";
     if (is_ipv6 && !has_ipv6) continue;
     const auto key = std::string{setting.family} + "/conf/" + pool.bridge + "/" + setting.name;
-    const auto value = read_file("/proc/sys/net/" + key, 64);
-    const bool is_good = !value || value->front() == setting.wanted;
+    // What the kernel goes by of IPv4's: the bridge's own, or all interfaces'.
+    const auto for_all = std::string{setting.family} + "/conf/all/" + setting.name;
+    const auto is_as_wanted = [&](const std::string& which) {
+      const auto value = read_file("/proc/sys/net/" + which, 64);
+      return !value || value->front() == setting.wanted;
+    };
+    const bool is_good = is_as_wanted(key) && (is_ipv6 || is_as_wanted(for_all));
     if (is_ipv6 && is_good) has_ipv6 = false;
     if (is_good) continue;
     findings.note(what, "bridge " + pool.bridge + " " + setting.otherwise + ": sysctl -w net/" +
-                            key + "=" + setting.wanted);
+                            key + "=" + setting.wanted +
+                            (is_ipv6 ? "" : " net/" + for_all + "=" + setting.wanted));
   }
 }
 

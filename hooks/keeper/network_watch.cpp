@@ -36,7 +36,13 @@ constexpr std::size_t kVersionMax = 4096;
 
 UniqueFd listen_to_rules() {
   constexpr int kGroup = NFNLGRP_NFTABLES;
+  sockaddr_nl own{};
+  own.nl_family = AF_NETLINK;
   UniqueFd socket{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER)};
+  // One that has no address yet is told nothing, even where it gets one afterwards.
+  if (socket && ::bind(socket.value(), reinterpret_cast<const sockaddr*>(&own), sizeof own) != 0) {
+    socket.reset();
+  }
   if (socket && ::setsockopt(socket.value(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &kGroup,
                              sizeof kGroup) != 0) {
     socket.reset();

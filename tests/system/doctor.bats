@@ -56,7 +56,7 @@ doctor_finds() {
   run -0 cloudctl doctor
   assert_output --partial "ok      network rules"
   assert_output --partial "bridge $bridge speaks IPv6, which its machines do not have: sysctl -w net/ipv6/conf/$bridge/disable_ipv6=1"
-  sysctl -qw "net/ipv6/conf/$bridge/disable_ipv6=1" "net/ipv4/conf/$bridge/accept_redirects=0" "net/ipv4/conf/$bridge/send_redirects=0"
+  sysctl -qw "net/ipv6/conf/$bridge/disable_ipv6=1" "net/ipv4/conf/"{all,"$bridge"}/{accept,send}_redirects=0
   run -0 cloudctl doctor
   refute_output --partial "note    pool machines: bridge"
   # No program but this may ask the kernel for a table.
