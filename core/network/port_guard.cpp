@@ -13,9 +13,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 
+#include "core/network/mac_address.hpp"
 #include "core/network/nft_batch.hpp"
 #include "core/system/unique_fd.hpp"
 
@@ -116,13 +116,6 @@ Bytes bytes_of(const std::string& address) {
   const auto low = big_endian(static_cast<std::uint16_t>(number & 0xffff));
   bytes.insert(bytes.end(), low.begin(), low.end());
   return bytes;
-}
-
-Bytes mac_bytes(const std::string& text) {
-  Bytes mac(6);
-  std::sscanf(text.c_str(), "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &mac[0], &mac[1], &mac[2], &mac[3],
-              &mac[4], &mac[5]);
-  return mac;
 }
 
 // A pool is most often a few runs of neighbours.

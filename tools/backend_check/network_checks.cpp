@@ -14,10 +14,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <spank-cloud/base/uninterrupted.hpp>
 
+#include "core/network/mac_address.hpp"
 #include "core/network/port_guard.hpp"
 #include "tools/backend_check/check.hpp"
 #include "tools/backend_check/trial.hpp"
@@ -34,13 +34,6 @@ constexpr std::array<std::uint8_t, 8> kMark{'s', 'p', 'a', 'n', 'k', 'c', 'l', '
 
 void append(Frame& frame, std::initializer_list<int> bytes) {
   for (const int byte : bytes) frame.push_back(static_cast<std::uint8_t>(byte));
-}
-
-Frame bytes_of_mac(const std::string& text) {
-  Frame mac(6);
-  std::sscanf(text.c_str(), "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &mac[0], &mac[1], &mac[2], &mac[3],
-              &mac[4], &mac[5]);
-  return mac;
 }
 
 Frame begin(const Frame& to, const Frame& from, int type) {
@@ -89,7 +82,7 @@ struct Sent {
 };
 
 std::vector<Sent> frames_of(const MachineNetwork& network) {
-  const auto mac = bytes_of_mac(network.mac);
+  const auto mac = mac_bytes(network.mac);
   return {{"a question for an address, from its own", true, arp_question(network, mac)},
           {"a router advertisement", false, router_advertisement(mac)},
           {"a question from another MAC address", false, foreign_question(network)}};

@@ -3,7 +3,6 @@
 load ../lib
 load attacks
 
-setup() { begin_attack; }
 teardown() {
   end_programs
   # What a case has left on purpose.

@@ -4,7 +4,6 @@ load ../lib
 load ../kvm
 load attacks
 
-setup() { begin_attack; }
 teardown() {
   end_programs
   end_kvm_case

@@ -117,6 +117,6 @@ user_can_do() { as_user ./touch.py "$@"; }
 @test "F2: of what root of a guest sends, what is its own passes, and nothing else" {
   in_guest() { console "$GUEST" "/mnt/data/send_frames $*" | tr -d '\r' | grep -oE '^sent [a-z0-9_]+$'; }
   count_passed "$GUEST"
-  assert_equal "$(wrong_frames "$GUEST" in_guest)" ""
+  assert_equal "$(wrong_frames in_guest)" ""
   stop_counting
 }

@@ -27,10 +27,9 @@ stop_counting() {
   local family
   for family in netdev bridge; do nft delete table "$family" passed 2>/dev/null || true; done
 }
-# JOB SENDER...: each kind of frame, sent with that command; prints those whose fate is the wrong one.
+# SENDER...: each kind of frame, sent with that command; prints those whose fate is the wrong one.
 wrong_frames() {
-  local job=$1 kind verdict count at_bridge
-  shift
+  local kind verdict count at_bridge
   [ "$("$SENDER" kinds | wc -l)" -gt 40 ] || echo "$SENDER knows too few kinds"
   while read -r kind verdict; do
     passed netdev >/dev/null

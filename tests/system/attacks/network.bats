@@ -4,14 +4,10 @@ load ../lib
 load attacks
 load network
 
-setup() { begin_attack; }
 teardown() {
   stop_counting
   end_programs
   end_case
-}
-as_machines_root() {
-  nsenter --target "$(state_of "$job" init_pid)" --user --net --setuid 0 --setgid 0 -- "$@"
 }
 # A machine, with its address in $ADDRESS.
 networked() {
@@ -22,7 +18,7 @@ networked() {
 @test "F2: of what root of a container sends, what is its own passes, and nothing else" {
   networked
   count_passed "$job"
-  assert_equal "$(wrong_frames "$job" as_machines_root "$SENDER")" ""
+  assert_equal "$(wrong_frames as_machines_root "$job" "$SENDER")" ""
   end_jobs "$job"
   assert_equal "$(nft list tables | grep -v passed)" ""
 }
@@ -31,16 +27,16 @@ networked() {
   networked
   count_passed "$job"
   # They wait in the ifb until nothing is at eth0 that would take them for new: then they go on as seen already.
-  in_machine() { as_machines_root "$@" || fail "not possible: $*"; }
+  in_machine() { as_machines_root "$job" "$@" || fail "not possible: $*"; }
   in_machine ip link add ifb9 type ifb
   in_machine ip link set ifb9 up
   in_machine tc qdisc add dev ifb9 root tbf rate 8kbit burst 200 latency 100s
   in_machine tc qdisc add dev eth0 clsact
   in_machine tc filter add dev eth0 egress protocol all u32 match u32 0 0 action mirred egress redirect dev ifb9
-  as_machines_root "$SENDER" eth0 "$ADDRESS" "$GATEWAY" "${GATEWAY%.*}.3" router_advertisement 30
+  as_machines_root "$job" "$SENDER" eth0 "$ADDRESS" "$GATEWAY" "${GATEWAY%.*}.3" router_advertisement 30
   in_machine tc qdisc del dev eth0 clsact
   # Some of them have left the ifb.
-  has_sent() { [ "$(as_machines_root ip -s link show dev eth0 | sed -n '/TX:/{n;p}' | awk '{print $2}')" -ge 30 ]; }
+  has_sent() { [ "$(as_machines_root "$job" ip -s link show dev eth0 | sed -n '/TX:/{n;p}' | awk '{print $2}')" -ge 30 ]; }
   eventually has_sent
   assert_equal "$(passed bridge)" 0
   end_jobs "$job"
@@ -57,7 +53,7 @@ networked() {
     LIMIT=1 eventually guarded || fail "flush $round: no rules"
   done
   count_passed "$job"
-  as_machines_root "$SENDER" eth0 "$ADDRESS" "$GATEWAY" "${GATEWAY%.*}.3" router_advertisement 30
+  as_machines_root "$job" "$SENDER" eth0 "$ADDRESS" "$GATEWAY" "${GATEWAY%.*}.3" router_advertisement 30
   assert_equal "$(passed netdev)" 0
   stop_counting
   end_jobs "$job"
@@ -80,7 +76,7 @@ networked() {
   networked
   bridge=$(sed -n 's/^bridge = "\(.*\)"/\1/p' "$CONFIG" | head -n 1)
   sysctl -qw "net.ipv6.conf.$bridge.disable_ipv6=0" "net.ipv6.conf.$bridge.accept_ra=2"
-  run -0 as_machines_root "$SENDER" eth0 "$ADDRESS" "$GATEWAY" "${GATEWAY%.*}.3" router_advertisement 5
+  run -0 as_machines_root "$job" "$SENDER" eth0 "$ADDRESS" "$GATEWAY" "${GATEWAY%.*}.3" router_advertisement 5
   nap 0.5
   run -0 ip -6 route show default
   assert_output ""
@@ -91,7 +87,7 @@ networked() {
 }
 
 # PORT [SECONDS]: what comes of a connection to it on the node.
-reaches() { as_machines_root "$PWD/connect.py" "$GATEWAY" "$1" "${2:-1}"; }
+reaches() { as_machines_root "$job" "$PWD/connect.py" "$GATEWAY" "$1" "${2:-1}"; }
 
 @test "F2: of the node a machine reaches what the pool lists" {
   networked
@@ -113,10 +109,10 @@ reaches() { as_machines_root "$PWD/connect.py" "$GATEWAY" "$1" "${2:-1}"; }
   networked
   # By the bridge, and by way of the gateway, which forwards it.
   sysctl -qw net.ipv4.ip_forward=1
-  run as_machines_root timeout 3 busybox ping -c 1 -W 1 "$theirs"
+  run as_machines_root "$job" timeout 3 busybox ping -c 1 -W 1 "$theirs"
   assert_failure
-  as_machines_root ip route add "$theirs/32" via "$GATEWAY"
-  run as_machines_root timeout 3 busybox ping -c 1 -W 1 "$theirs"
+  as_machines_root "$job" ip route add "$theirs/32" via "$GATEWAY"
+  run as_machines_root "$job" timeout 3 busybox ping -c 1 -W 1 "$theirs"
   assert_failure
   run -0 busybox ping -c 1 -W "$((3 * SLOWNESS))" "$theirs"
   end_jobs "$first" "$job"

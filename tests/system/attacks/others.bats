@@ -3,20 +3,6 @@
 load ../lib
 load attacks
 
-setup() { begin_attack; }
-teardown() {
-  end_programs
-  end_case
-}
-
-# JOB COMMAND...: as root of the job's container, on the node's own file system.
-as_machines_root() {
-  local init
-  init=$(state_of "$1" init_pid)
-  shift
-  nsenter --target "$init" --user --net --setuid 0 --setgid 0 -- "$@"
-}
-
 @test "F4: nothing of a container's listens where others on the node can connect" {
   machine lxc
   run -1 grep -a lxc /proc/net/unix
@@ -41,7 +27,7 @@ as_machines_root() {
   local limit=200
   sed -i "s/^\[backend.lxc\]/&\nuser_pids_max = $limit/" "$CONFIG"
   machine lxc
-  run setsid nsenter --target "$(state_of "$job" init_pid)" --user --setuid 0 --setgid 0 -- "$PWD/fork_uids.py" 100
+  run as_machines_root "$job" setsid "$PWD/fork_uids.py" 100
   assert [ "$output" -gt $((limit / 2)) ]
   assert [ "$output" -le $limit ]
   # What is over leaves room, and the user's processes on the node are none of them.

@@ -3,17 +3,11 @@
 load ../lib
 load attacks
 
-setup() { begin_attack; }
-teardown() {
-  end_programs
-  end_case
-}
-
 @test "F15: a machine that takes all ptys of the node leaves the next one a start, tasks and the node its own" {
   local first
   machine lxc
   first=$job
-  nsenter --target "$(state_of "$first" init_pid)" --user --setuid 0 --setgid 0 -- "$PWD/take_ptys.py" >taken 2>&1 3>&- &
+  as_machines_root "$first" "$PWD/take_ptys.py" >taken 2>&1 3>&- &
   eventually says '^holds [0-9]+: No space' taken || fail "$(cat taken)"
   run -0 in_lxc echo a task
   assert_output "a task"
